@@ -1,0 +1,188 @@
+//! The configuration as working types: checked, resolved, ready to use. Nothing in here can be wrong any more.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use url::Url;
+
+use crate::fetch::address::AllowNetwork;
+use crate::model::{OriginNames, Section};
+use crate::schedule::cron::CronLine;
+use crate::sections::Rule;
+
+/// Everything that `newsdesk.toml` says, with defaults filled in and paths made absolute.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub site: Site,
+    pub server: Server,
+    pub store: StoreSettings,
+    pub publish: Publish,
+    pub fetch: FetchSettings,
+    pub schedule: ScheduleSettings,
+    pub origins: OriginNames,
+    /// Further lines of web forms that articles drop (`[articles] residue`), lower-case.
+    pub residue: Vec<String>,
+    /// Query parameters that leave links, besides the built-in ones.
+    pub tracking_parameters: Vec<String>,
+    pub sections: Vec<Arc<Section>>,
+    /// In the order of the file; those of an OPML file stand where it was named.
+    pub sources: Vec<Arc<Source>>,
+    /// Global rules, in order.
+    pub rules: Vec<Rule>,
+    /// The file this was read from; `None`: built-in defaults.
+    pub file: Option<PathBuf>,
+    /// Files beside it that were read too (OPML, secrets): a change of one is a change of the configuration.
+    pub also_read: Vec<PathBuf>,
+    /// Hash of all that was read. Two nodes with one print publish the same bytes.
+    pub print: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub title: String,
+    /// Base of every link, with a slash at its end. `None`: the listen address stands in, with a warning.
+    pub url: Option<Url>,
+    /// Seed of ids that must survive a change of the url.
+    pub id: Option<String>,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    /// Whom a publisher may write to: a URL or mail address, part of the User-Agent.
+    pub contact: Option<String>,
+    pub timezone: Tz,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `host:port` of the public address.
+    pub listen: String,
+    pub admin: AdminAddress,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// `host:port`
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// Entries older than this leave the store.
+    pub keep: TimeDelta,
+    pub keep_per_source: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Publish {
+    /// Folder of the static mirror; `None`: no mirror.
+    pub folder: Option<PathBuf>,
+    /// External hub to ping and to name in the documents; `None`: no hub.
+    pub hub: Option<Url>,
+    /// At most one publication caused by remote feeds in this time.
+    pub min_interval: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct FetchSettings {
+    /// Non-public networks that may be contacted all the same.
+    pub allow_networks: Vec<AllowNetwork>,
+    /// Bytes of decoded body.
+    pub max_body: u64,
+    pub connect_timeout: Duration,
+    /// Until the head of the answer is there.
+    pub first_byte_timeout: Duration,
+    /// Between two pieces of a body.
+    pub idle_timeout: Duration,
+    pub total_timeout: Duration,
+    /// Connections at once to one registrable domain.
+    pub host_connections: usize,
+    /// Least time between the starts of two requests to one registrable domain.
+    pub host_interval: Duration,
+    /// Requests at once in all.
+    pub concurrency: usize,
+    pub proxy: Option<Url>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ScheduleSettings {
+    /// For sources without a schedule of their own.
+    pub default: Cadence,
+    /// Bounds of the adaptive interval.
+    pub min: TimeDelta,
+    pub max: TimeDelta,
+    /// When folders are read again although nothing was seen to change.
+    pub rescan: CronLine,
+    pub retention: CronLine,
+}
+
+/// When a source is polled.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cadence {
+    /// From the source's own rhythm.
+    Adaptive,
+    Cron(CronLine),
+}
+
+/// One source, checked.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Unique. Shown wherever the source is.
+    pub name: String,
+    pub place: Place,
+    /// Sections by name, whatever the entries say.
+    pub sections: Vec<String>,
+    /// The smaller, the more it is preferred among ties and copies. Default 0.
+    pub priority: i32,
+    /// `None`: the default of `[schedule]`.
+    pub schedule: Option<Cadence>,
+    /// Sent with every request to the source's own origin.
+    pub headers: Vec<(String, Secret)>,
+    pub credentials: Option<Credentials>,
+    pub section_line: SectionLine,
+    /// In public by name only: said so, or its address holds a secret.
+    pub private: bool,
+    /// Published on its own under `/sources/NAME/`.
+    pub publish: bool,
+    pub rules: Vec<Rule>,
+    /// The OPML file that lists it; `None`: the configuration itself.
+    pub listed_in: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Feed(Url),
+    /// Read recursively.
+    Folder(PathBuf),
+}
+
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub username: String,
+    pub password: Secret,
+}
+
+/// Does the first line of a plain-text article name sections?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SectionLine {
+    /// When its words say so.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// A value that must not be shown: in no log, dump or error.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}

@@ -1,0 +1,58 @@
+//! newsdesk: local articles and remote feeds in, one merged feed per section out.
+//!
+//! ```text
+//! fetch ──> parse ──> normalize ──> changes ──> store ──> merge ──> render ──> publish, serve
+//! I/O       pure      pure          pure        I/O       pure      pure       I/O
+//! ```
+//!
+//! Data moves right and never looks back. The middle is a functional core: values in, values out, no clock, disk,
+//! network or `async`; the same store gives the same bytes. The ends and [`daemon`] are the shell: they do I/O and
+//! decide nothing.
+//!
+//! | room | what it is | uses of ours |
+//! |---|---|---|
+//! | [`model`] | the plain data everyone speaks about, in RFC 4287 terms | nothing |
+//! | [`parse`] | bytes of one document -> what it says | model |
+//! | [`normalize`] | what it says -> entries: identity, dates, links, clean HTML | model, parse's types |
+//! | [`changes`] | known + refreshed entries -> what the store must write | model, normalize's types |
+//! | [`sections`] | rules and membership: which entry stands where | model |
+//! | [`merge`] | stored entries -> one section's feed | model |
+//! | [`render`] | a feed -> bytes of RSS, Atom, JSON Feed and pages | model |
+//! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints |
+//! | [`config`] | `newsdesk.toml` -> checked settings, or every complaint at once | model, schedule, sections |
+//! | [`fetch`] | the one door to the network, and the folders of articles | model, config |
+//! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes |
+//! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, config, render |
+//! | [`serve`] | HTTP for what was published | model, config, publish |
+//! | [`daemon`] | the loop: refresh and publish in the order of the flow | all of the above |
+//! | [`cli`] | arguments become calls | daemon, config |
+
+pub mod model;
+
+pub mod parse;
+
+pub mod normalize;
+
+pub mod changes;
+
+pub mod sections;
+
+pub mod merge;
+
+pub mod render;
+
+pub mod schedule;
+
+pub mod config;
+
+pub mod fetch;
+
+pub mod store;
+
+pub mod publish;
+
+pub mod serve;
+
+pub mod daemon;
+
+pub mod cli;

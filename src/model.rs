@@ -1,0 +1,269 @@
+//! Model: the plain data that every room speaks about, in the terms of RFC 4287.
+//!
+//! Uses nothing of ours. RSS 2.0 and JSON Feed 1.1 are mapped onto these types by `parse` and back by `render`.
+//! Times are UTC instants; what a source did not say is `None`, never a guess.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An instant in UTC; stored and published to the second.
+pub type Time = DateTime<Utc>;
+
+/// The published id of an entry (RFC 4287 §4.2.6): an absolute IRI, chosen once when the entry is first stored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntryId(pub String);
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Sanitized HTML with absolute URLs. Only `normalize::clean` makes it out of foreign text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Html(pub String);
+
+/// A person construct (RFC 4287 §3.2). At least one field is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Person {
+    /// Atom `name`, RSS `dc:creator` or the words beside the address in `author`, JSON Feed `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Atom `email`, RSS `author`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Atom `uri`, JSON Feed `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+}
+
+/// A category (RFC 4287 §4.2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Category {
+    /// Atom `term`, the text of RSS `category`, a JSON Feed tag.
+    pub term: String,
+    /// Atom `scheme`, RSS `domain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// Atom `label`: what people read, if it differs from the term.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// A link other than the alternate one and the enclosures (RFC 4287 §4.2.7).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Link {
+    /// Absolute URL.
+    pub href: String,
+    /// Registered relation ("related", "via", "replies", "self", "hub" ...); "alternate" when not stated.
+    pub rel: String,
+    /// Media type, advisory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Language of the target (BCP 47).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hreflang: Option<String>,
+}
+
+/// A file that belongs to an entry: Atom link rel="enclosure", RSS `enclosure`, `media:content`, JSON Feed attachment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Enclosure {
+    /// Absolute URL.
+    pub url: String,
+    /// Media type as stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Bytes as stated; RSS demands a number, so an unknown one is written as 0 there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// Seconds of play (`itunes:duration`, Media RSS `duration`, JSON Feed `duration_in_seconds`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_secs: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// Where an entry comes from: the metadata of its feed, carried along as `atom:source` (RFC 4287 §4.2.11).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// Absolute IRI; stored once for each source and never changed with its URL or name.
+    pub id: String,
+    /// Never empty: the feed's title, else the source's name.
+    pub title: String,
+    /// Home page (Atom link rel="alternate", RSS `link`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The feed's own address. `None` for folders and for sources that are private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+    /// The feed's stated `updated`, if it states one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtitle: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<Person>,
+}
+
+/// What a source says of one entry, cleaned: plain-text title, sanitized HTML, absolute URLs, bounded lengths.
+///
+/// Two refreshes that state the same compare equal, so that an unchanged entry costs a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stated {
+    /// Plain text, may be empty.
+    pub title: String,
+    /// Alternate link (Atom rel="alternate", RSS `link`, JSON Feed `url`), absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Teaser (RFC 4287 §4.2.13).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Html>,
+    /// Whole text (RFC 4287 §4.1.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Html>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<Person>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contributors: Vec<Person>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Category>,
+    /// As the source states it, however unlikely; see [`Entry::effective`] for what orders feeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Time>,
+    /// BCP 47 tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rights: Option<String>,
+    /// Page with the comments (RSS `comments`, Atom link rel="replies").
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comments: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub enclosures: Vec<Enclosure>,
+    /// Picture of the entry (`media:thumbnail`, `itunes:image`, JSON Feed `image`, front matter `image`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The entry's own source, when the document carries one (Atom `source`, RSS `source`, an article's attribution).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Sections that the entry itself names: an article's section line, header or sub-folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<String>,
+}
+
+/// One published piece, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: EntryId,
+    /// Name of the source that brought it.
+    pub source: String,
+    /// What the source says.
+    pub stated: Stated,
+    /// When newsdesk first saw it.
+    pub first_seen: Time,
+    /// Orders feeds, and is what all formats state as published: the stated date if it can be true, else `first_seen`.
+    pub effective: Time,
+    /// Last significant change (RFC 4287 §4.2.15); never before `effective`, never in the future of the refresh.
+    pub updated: Time,
+    /// Last path segment of the entry's own page when it is a local article, fixed at first publication.
+    pub slug: Option<String>,
+}
+
+/// One named stream, as configured. Its rendered documents are feeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Path segment of its URL.
+    pub name: String,
+    pub title: String,
+    pub description: Option<String>,
+    pub language: Option<String>,
+    /// Further words by which articles may name it.
+    pub aliases: Vec<String>,
+    /// Names of sources whose every entry belongs here.
+    pub sources: Vec<String>,
+    /// Category terms, compared without regard to case.
+    pub categories: Vec<String>,
+    /// Other sections whose entries belong here too.
+    pub include: Vec<String>,
+    /// Entries in the current document.
+    pub limit: usize,
+    /// By effective date; `None`: no limit.
+    pub max_age: Option<TimeDelta>,
+    /// Entries of one source in the current document; `None`: no limit.
+    pub max_per_source: Option<usize>,
+    /// Whole text or summary only.
+    pub full_text: bool,
+    /// Begin each text with "From NAME": many readers hide `source`.
+    pub attribution: bool,
+}
+
+/// A document about to be rendered: one section's, the site's or one source's entries, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feed {
+    /// Absolute IRI, stored once.
+    pub id: String,
+    pub title: String,
+    pub description: Option<String>,
+    pub language: Option<String>,
+    /// The readable page (Atom rel="alternate", RSS `link`, JSON Feed `home_page_url`). Ends in a slash: the documents stand beside it.
+    pub page: String,
+    /// Newest `updated` of what is in it; of an empty one, when the section was made.
+    pub updated: Time,
+    pub icon: Option<String>,
+    /// WebSub hubs (Atom and RSS rel="hub", JSON Feed `hubs`).
+    pub hubs: Vec<String>,
+    /// Minutes a reader may keep the document (RSS `ttl`).
+    pub ttl_minutes: u32,
+    /// Whole text or summary only.
+    pub full_text: bool,
+    /// Begin each text with "From NAME".
+    pub attribution: bool,
+    pub entries: Vec<FeedEntry>,
+    /// What its owner withdrew (RFC 6721).
+    pub deleted: Vec<Tombstone>,
+}
+
+/// An entry with what only its publication adds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedEntry {
+    pub entry: Entry,
+    /// Its own origin, else its source's.
+    pub origin: Origin,
+    /// The entry's link, else its page on this site. Absolute.
+    pub link: String,
+}
+
+/// An entry withdrawn by its owner (RFC 6721 `at:deleted-entry`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    pub id: EntryId,
+    pub when: Time,
+}
+
+/// `[origins.X]`: the short name under which articles credit a publisher.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OriginName {
+    pub name: String,
+    pub url: Option<String>,
+    pub feed: Option<String>,
+}
+
+/// Short name, compared without regard to case (the key is lower-case) -> who it is.
+pub type OriginNames = BTreeMap<String, OriginName>;

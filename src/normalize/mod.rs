@@ -1,0 +1,3 @@
+//! Normalize: one `ParsedFeed` in, cleaned entries with their keys out.
+
+pub mod clean;

@@ -1,0 +1,4 @@
+//!
+/// A cron line in its time zone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CronLine;
