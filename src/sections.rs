@@ -3,8 +3,13 @@
 //! May use: `model`. Pure: the same entry under the same settings gives the same answer, so that `plan` and `explain`
 //! are this very function with nothing written.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use regex::Regex;
+
+use crate::model::{Category, Section, Stated, Time};
 
 /// One `[[rule]]`, checked: when every condition holds, the actions are carried out in order.
 #[derive(Debug, Clone)]
@@ -56,4 +61,292 @@ pub enum Action {
     SetTitle(Regex, String),
     /// No later rule is asked.
     Stop,
+}
+
+/// What of a source's configuration decides where its entries stand.
+#[derive(Debug, Clone, Default)]
+pub struct SourceRules {
+    /// Sections that it names for every entry.
+    pub sections: Vec<String>,
+    /// Asked after the global ones.
+    pub rules: Vec<Rule>,
+}
+
+/// Knows where every entry belongs. Built once for a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Placer {
+    rules: Vec<Rule>,
+    sources: BTreeMap<String, SourceRules>,
+    /// Source -> sections that list it.
+    by_source: BTreeMap<String, Vec<String>>,
+    /// Category term in lower case -> sections that list it.
+    by_category: BTreeMap<String, Vec<String>>,
+    /// Section -> sections that include it, at whatever distance.
+    included_in: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Where an entry stands, and how that came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Placement {
+    /// Names in order; the empty one, the site as a whole, is first unless a rule dropped the entry.
+    pub sections: Vec<String>,
+    /// One sentence a step, for people.
+    pub steps: Vec<String>,
+}
+
+impl Placer {
+    pub fn new(sections: &[Arc<Section>], rules: &[Rule], sources: BTreeMap<String, SourceRules>) -> Placer {
+        let mut placer = Placer { rules: rules.to_vec(), sources, ..Placer::default() };
+        for section in sections {
+            for source in &section.sources {
+                placer.by_source.entry(source.clone()).or_default().push(section.name.clone());
+            }
+            for category in &section.categories {
+                placer.by_category.entry(category.to_lowercase()).or_default().push(section.name.clone());
+            }
+            placer.included_in.insert(section.name.clone(), BTreeSet::new());
+        }
+        placer.close_includes(sections);
+        placer
+    }
+
+    /// Carry out the rules on a copy of what the source states, and say where the entry stands. The age that a rule
+    /// asks for is the one at first sight, so that the answer never changes by itself.
+    pub fn place(&self, source: &str, stated: &mut Stated, first_seen: Time) -> Placement {
+        let mut found = Found::default();
+        self.by_origin(source, stated, &mut found);
+        let own = self.sources.get(source).map(|source| source.rules.as_slice()).unwrap_or_default();
+        for rule in self.rules.iter().chain(own) {
+            if rule.when.holds(source, stated, first_seen) && found.carry_out(rule, stated) == Next::Enough {
+                break;
+            }
+        }
+        let wider: Vec<String> =
+            found.sections.iter().filter_map(|name| self.included_in.get(name)).flatten().cloned().collect();
+        found.sections.extend(wider);
+        found.sections.retain(|name| self.included_in.contains_key(name) && !found.removed.contains(name));
+        let mut sections = Vec::new();
+        if !found.dropped {
+            sections.push(String::new());
+            sections.extend(found.sections);
+        }
+        Placement { sections, steps: found.steps }
+    }
+
+    fn by_origin(&self, source: &str, stated: &Stated, found: &mut Found) {
+        for section in self.by_source.get(source).into_iter().flatten() {
+            found.add(section, format!("source {source} belongs to {section}"));
+        }
+        for section in self.sources.get(source).into_iter().flat_map(|source| &source.sections) {
+            found.add(section, format!("source {source} names {section}"));
+        }
+        for section in &stated.sections {
+            found.add(section, format!("the entry names {section}"));
+        }
+        for category in &stated.categories {
+            for section in self.by_category.get(&category.term.to_lowercase()).into_iter().flatten() {
+                found.add(section, format!("category {} belongs to {section}", category.term));
+            }
+        }
+    }
+
+    /// Includes of includes, by walking until nothing is added; the configuration refuses circles.
+    fn close_includes(&mut self, sections: &[Arc<Section>]) {
+        loop {
+            let mut grew = false;
+            for section in sections {
+                for included in &section.include {
+                    let mut outer = self.included_in.get(&section.name).cloned().unwrap_or_default();
+                    outer.insert(section.name.clone());
+                    if let Some(known) = self.included_in.get_mut(included) {
+                        let before = known.len();
+                        known.extend(outer);
+                        grew |= known.len() > before;
+                    }
+                }
+            }
+            if !grew {
+                return;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    sections: BTreeSet<String>,
+    removed: BTreeSet<String>,
+    dropped: bool,
+    steps: Vec<String>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Next {
+    Rule,
+    Enough,
+}
+
+impl Found {
+    fn add(&mut self, section: &str, why: String) {
+        if self.sections.insert(section.to_owned()) {
+            self.steps.push(why);
+        }
+    }
+
+    fn carry_out(&mut self, rule: &Rule, stated: &mut Stated) -> Next {
+        for action in &rule.then {
+            match action {
+                Action::Drop => {
+                    self.dropped = true;
+                    self.steps.push(format!("{} dropped it", rule.label));
+                    return Next::Enough;
+                }
+                Action::AddSection(section) => {
+                    self.removed.remove(section);
+                    self.add(section, format!("{} put it into {section}", rule.label));
+                }
+                Action::RemoveSection(section) => {
+                    self.sections.remove(section);
+                    self.removed.insert(section.clone());
+                    self.steps.push(format!("{} took it out of {section}", rule.label));
+                }
+                Action::AddCategory(term) => {
+                    if !stated.categories.iter().any(|category| category.term == *term) {
+                        stated.categories.push(Category { term: term.clone(), ..Category::default() });
+                        self.steps.push(format!("{} added category {term}", rule.label));
+                    }
+                }
+                Action::SetTitle(pattern, with) => {
+                    let title = pattern.replace_all(&stated.title, with.as_str()).trim().to_owned();
+                    if !title.is_empty() && title != stated.title {
+                        stated.title = title;
+                        self.steps.push(format!("{} changed its title", rule.label));
+                    }
+                }
+                Action::Stop => return Next::Enough,
+            }
+        }
+        Next::Rule
+    }
+}
+
+/// Conditions are nested this deep at most; the configuration refuses more.
+pub const DEEPEST_CONDITION: usize = 16;
+
+impl Condition {
+    fn holds(&self, source: &str, stated: &Stated, first_seen: Time) -> bool {
+        match self {
+            Condition::All(all) => all.iter().all(|one| one.holds(source, stated, first_seen)),
+            Condition::Any(any) => any.iter().any(|one| one.holds(source, stated, first_seen)),
+            Condition::Not(one) => !one.holds(source, stated, first_seen),
+            Condition::Text(field, test) => field.values(source, stated).any(|value| test.holds(value)),
+            Condition::OlderThan(age) => {
+                stated.published.or(stated.updated).is_some_and(|date| first_seen - date > *age)
+            }
+            Condition::HasEnclosure(wanted) => stated.enclosures.is_empty() != *wanted,
+        }
+    }
+}
+
+impl Field {
+    fn values<'a>(self, source: &'a str, stated: &'a Stated) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+        match self {
+            Field::Title => Box::new(std::iter::once(stated.title.as_str())),
+            Field::Content => {
+                Box::new(stated.content.iter().chain(&stated.summary).map(|html| html.0.as_str()))
+            }
+            Field::Author => Box::new(
+                stated.authors.iter().flat_map(|author| author.name.iter().chain(&author.email)).map(String::as_str),
+            ),
+            Field::Category => Box::new(stated.categories.iter().map(|category| category.term.as_str())),
+            Field::Link => Box::new(stated.link.iter().map(String::as_str)),
+            Field::Language => Box::new(stated.language.iter().map(String::as_str)),
+            Field::Source => Box::new(std::iter::once(source)),
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, value: &str) -> bool {
+        match self {
+            Test::Equals(text) => value.to_lowercase() == text.to_lowercase(),
+            Test::Contains(text) => value.to_lowercase().contains(&text.to_lowercase()),
+            Test::Matches(pattern) => pattern.is_match(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(name: &str, sources: &[&str], categories: &[&str], include: &[&str]) -> Arc<Section> {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Arc::new(Section {
+            name: name.into(),
+            title: name.into(),
+            description: None,
+            language: None,
+            aliases: Vec::new(),
+            sources: own(sources),
+            categories: own(categories),
+            include: own(include),
+            limit: 50,
+            max_age: None,
+            max_per_source: None,
+            full_text: true,
+            attribution: false,
+        })
+    }
+
+    fn stated(title: &str, categories: &[&str], sections: &[&str]) -> Stated {
+        Stated {
+            title: title.into(),
+            categories: categories.iter().map(|term| Category { term: (*term).into(), ..Category::default() }).collect(),
+            sections: sections.iter().map(|name| (*name).into()).collect(),
+            ..Stated::default()
+        }
+    }
+
+    fn rule(when: Condition, then: Vec<Action>) -> Rule {
+        Rule { when, then, label: "rule 1".into() }
+    }
+
+    fn check(rules: Vec<Rule>, source: &str, mut stated: Stated, want: &[&str]) -> Stated {
+        let sections = [
+            section("news", &[], &[], &["politics", "world"]),
+            section("politics", &["party"], &["Election"], &[]),
+            section("world", &["wire"], &[], &[]),
+        ];
+        let placer = Placer::new(&sections, &rules, BTreeMap::new());
+        let placement = placer.place(source, &mut stated, Time::default());
+        assert_eq!(placement.sections, want, "{:?}", placement.steps);
+        stated
+    }
+
+    #[test]
+    fn by_source_category_and_the_entrys_own_word() {
+        check(vec![], "other", stated("t", &[], &[]), &[""]);
+        check(vec![], "party", stated("t", &[], &[]), &["", "news", "politics"]);
+        check(vec![], "other", stated("t", &["ELECTION"], &["world"]), &["", "news", "politics", "world"]);
+        check(vec![], "other", stated("t", &[], &["unheard-of"]), &[""]);
+    }
+
+    #[test]
+    fn rules_are_carried_out_in_order() {
+        let ad = || Condition::Text(Field::Title, Test::Contains("sponsored".into()));
+        check(vec![rule(ad(), vec![Action::Drop])], "party", stated("SPONSORED: x", &[], &[]), &[]);
+        check(vec![rule(ad(), vec![Action::Drop])], "party", stated("x", &[], &[]), &["", "news", "politics"]);
+        let moves = vec![rule(Condition::All(vec![]), vec![Action::RemoveSection("politics".into()), Action::AddSection("world".into())])];
+        check(moves, "party", stated("x", &[], &[]), &["", "news", "world"]);
+        let stop = vec![rule(Condition::Not(Box::new(ad())), vec![Action::Stop]), rule(Condition::All(vec![]), vec![Action::Drop])];
+        check(stop, "wire", stated("x", &[], &[]), &["", "news", "world"]);
+    }
+
+    #[test]
+    fn rules_change_a_copy() {
+        let then = vec![Action::SetTitle(Regex::new("^Live: ").unwrap(), String::new()), Action::AddCategory("live".into())];
+        let changed = check(vec![rule(Condition::All(vec![]), then)], "wire", stated("Live: votes", &[], &[]), &["", "news", "world"]);
+        assert_eq!((changed.title.as_str(), changed.categories[0].term.as_str()), ("votes", "live"));
+    }
 }

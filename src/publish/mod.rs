@@ -1,1 +1,212 @@
+//! Publish: rendered bytes in; stored revisions, the live tree and the static mirror out.
 //!
+//! A revision exists only if the bytes of its path changed. It is compressed once, stored, then swapped in, then
+//! mirrored: what a client was given once is there after a power cut. May use: `model`, `config`, `store`'s rows.
+
+pub mod mirror;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use chrono::{SubsecRound, TimeDelta};
+
+use crate::model::Time;
+use crate::store::StoredRevision;
+
+/// Media types of what is published (RFC 9110 §8.3). XML and text name their charset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    Atom,
+    Rss,
+    JsonFeed,
+    Html,
+    Opml,
+    Css,
+    Svg,
+}
+
+impl Media {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Media::Atom => "application/atom+xml; charset=utf-8",
+            Media::Rss => "application/rss+xml; charset=utf-8",
+            Media::JsonFeed => "application/feed+json",
+            Media::Html => "text/html; charset=utf-8",
+            Media::Opml => "text/x-opml; charset=utf-8",
+            Media::Css => "text/css; charset=utf-8",
+            Media::Svg => "image/svg+xml",
+        }
+    }
+
+    /// By the path below the site's base; what has no ending is a page.
+    pub fn of_path(path: &str) -> Media {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match name {
+            "atom.xml" | "status.atom" => Media::Atom,
+            "rss.xml" => Media::Rss,
+            "feed.json" => Media::JsonFeed,
+            _ => match name.rsplit_once('.').map(|(_, ending)| ending) {
+                Some("opml") => Media::Opml,
+                Some("css") => Media::Css,
+                Some("svg") => Media::Svg,
+                _ => Media::Html,
+            },
+        }
+    }
+
+    pub fn is_feed(self) -> bool {
+        matches!(self, Media::Atom | Media::Rss | Media::JsonFeed)
+    }
+}
+
+/// The bytes of one path as they are served, in every coding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    pub media: Media,
+    pub body: Bytes,
+    /// `None` where compression gains nothing.
+    pub gzip: Option<Bytes>,
+    pub brotli: Option<Bytes>,
+    /// Of the identity bytes, without quotes; a coding adds its own suffix (RFC 9110 §8.8.3.3).
+    pub etag: String,
+    /// Moves only with content and strictly grows.
+    pub modified: Time,
+    pub counter: u64,
+}
+
+/// What is served right now. Readers never wait for a publication.
+#[derive(Debug, Default)]
+pub struct Live {
+    tree: RwLock<BTreeMap<String, Arc<Revision>>>,
+}
+
+impl Live {
+    pub fn get(&self, path: &str) -> Option<Arc<Revision>> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// All of one publication at once.
+    pub fn put(&self, revisions: impl IntoIterator<Item = (String, Arc<Revision>)>) {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner).extend(revisions);
+    }
+
+    pub fn remove(&self, paths: &[String]) {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        for path in paths {
+            tree.remove(path);
+        }
+    }
+}
+
+/// What has to be stored and swapped in: paths whose bytes differ from the live ones. Compresses each of them once, so
+/// not to be called on an async thread.
+pub fn revise(live: &Live, documents: Vec<(String, Vec<u8>)>, now: Time) -> Vec<(StoredRevision, Revision)> {
+    let now = now.trunc_subsecs(0);
+    let mut revised = Vec::new();
+    for (path, body) in documents {
+        let before = live.get(&path);
+        if before.as_ref().is_some_and(|before| before.body == body) {
+            continue;
+        }
+        let (modified, counter) = match &before {
+            Some(before) => (now.max(before.modified + TimeDelta::seconds(1)), before.counter + 1),
+            None => (now, 1),
+        };
+        let stored = StoredRevision { etag: etag(&body), path, body, modified, counter };
+        let revision = revive(stored.clone());
+        revised.push((stored, revision));
+    }
+    revised
+}
+
+/// A stored revision, ready to be served.
+pub fn revive(stored: StoredRevision) -> Revision {
+    let (gzip, brotli) = (gzip(&stored.body), brotli(&stored.body));
+    Revision {
+        media: Media::of_path(&stored.path),
+        gzip,
+        brotli,
+        body: stored.body.into(),
+        etag: stored.etag,
+        modified: stored.modified,
+        counter: stored.counter,
+    }
+}
+
+/// 128 bits of the BLAKE3 hash in hexadecimal digits.
+pub fn etag(body: &[u8]) -> String {
+    blake3::hash(body).to_hex().chars().take(32).collect()
+}
+
+/// Paths that are live but belong to nothing that is published any more.
+pub fn orphans(live: &Live, wanted: &BTreeSet<String>) -> Vec<String> {
+    live.paths().into_iter().filter(|path| !wanted.contains(path)).collect()
+}
+
+/// Shorter bodies fit one packet as they are.
+const WORTH_COMPRESSING: usize = 1000;
+
+pub fn gzip(body: &[u8]) -> Option<Bytes> {
+    if body.len() < WORTH_COMPRESSING {
+        return None;
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 3), flate2::Compression::new(6));
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() < body.len()).map(Bytes::from)
+}
+
+fn brotli(body: &[u8]) -> Option<Bytes> {
+    if body.len() < WORTH_COMPRESSING {
+        return None;
+    }
+    let mut packed = Vec::with_capacity(body.len() / 3);
+    let parameters = brotli::enc::BrotliEncoderParams { quality: 5, lgwin: 20, ..Default::default() };
+    brotli::BrotliCompress(&mut &body[..], &mut packed, &parameters).ok()?;
+    (packed.len() < body.len()).then(|| packed.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time::from_timestamp(second, 999_000_000).unwrap()
+    }
+
+    fn publish(live: &Live, body: &str, now: Time) -> usize {
+        let revised = revise(live, vec![("politics/atom.xml".into(), body.into())], now);
+        let count = revised.len();
+        live.put(revised.into_iter().map(|(stored, revision)| (stored.path, Arc::new(revision))));
+        count
+    }
+
+    #[test]
+    fn a_revision_only_when_bytes_change() {
+        let live = Live::default();
+        assert_eq!(publish(&live, "one", at(10)), 1);
+        assert_eq!(publish(&live, "one", at(20)), 0);
+        let first = live.get("politics/atom.xml").unwrap();
+        assert_eq!((first.modified.timestamp(), first.counter), (10, 1));
+        assert_eq!(publish(&live, "two", at(5)), 1);
+        let second = live.get("politics/atom.xml").unwrap();
+        assert_eq!((second.modified.timestamp(), second.counter), (11, 2), "Last-Modified grows even if the clock does not");
+        assert_ne!(first.etag, second.etag);
+    }
+
+    #[test]
+    fn compressed_once_and_back_again() {
+        let body = "a line that comes again and again\n".repeat(200);
+        let revision = revive(StoredRevision { path: "rss.xml".into(), body: body.clone().into(), etag: "e".into(), modified: at(1), counter: 1 });
+        let mut back = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip.unwrap()[..]), &mut back).unwrap();
+        assert_eq!(back, body);
+        assert!(revision.brotli.unwrap().len() < body.len() / 10);
+        assert!(gzip(b"short").is_none());
+    }
+}

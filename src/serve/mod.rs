@@ -1,1 +1,114 @@
+//! Serve: HTTP for what was published, on the public address; control on the admin address, apart.
 //!
+//! The public address only reads. May use: `model`, `config`, `publish`, `render`'s pages, the store for reading.
+//! HTTP/1.1 by hyper with a limit on headers, on the time they may take, and on connections.
+
+pub mod admin;
+pub mod answer;
+pub mod public;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+
+pub type Request = hyper::Request<Incoming>;
+pub type Response = hyper::Response<Full<Bytes>>;
+
+/// A slow client may take this long to send its request, an idle one to send its next.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+const MOST_HEADERS: usize = 64;
+const MOST_HEADER_BYTES: usize = 16 << 10;
+/// Idle and slow clients count; beyond it new ones wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 20_000;
+/// After the word to stop, answers under way get this long.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Where connections come from.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Accept until `stop` says so, then finish what is under way. `respond` answers one request.
+pub async fn run<R, F>(listener: Listener, respond: R, mut stop: watch::Receiver<bool>)
+where
+    R: Fn(Request) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = accept(&listener) => match accepted {
+                Ok(stream) => {
+                    let (respond, stop) = (respond.clone(), stop.clone());
+                    connections.spawn(async move {
+                        serve_connection(stream, respond, stop).await;
+                        drop(place);
+                    });
+                }
+                // Out of file descriptors: whoever leaves makes room.
+                Err(cause) => {
+                    tracing::warn!(%cause, "cannot accept a connection; raise LimitNOFILE if this goes on");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, drained).await;
+}
+
+trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
+
+async fn accept(listener: &Listener) -> std::io::Result<Box<dyn Stream>> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Answers are written whole: waiting for more only delays them.
+            let _ = stream.set_nodelay(true);
+            Ok(Box::new(stream))
+        }
+        Listener::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+    }
+}
+
+async fn serve_connection<R, F>(stream: Box<dyn Stream>, respond: R, mut stop: watch::Receiver<bool>)
+where
+    R: Fn(Request) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let response = respond(request);
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(MOST_HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // A client that goes away or sends nonsense is its own affair.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stop.wait_for(|stop| *stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}

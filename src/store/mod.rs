@@ -1,1 +1,118 @@
+//! Store: what is known, kept across restarts, behind operations in the domain's words.
 //!
+//! May use: `model`, `changes`, the keys of `normalize`. Decides nothing but what only a unique index can: which of two
+//! sources owns a published id, which of two articles a slug. Every time is passed in.
+
+mod entries;
+mod revisions;
+mod sources;
+mod sqlite;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fetch::http::Validators;
+use crate::model::{Entry, EntryId, Origin, Time};
+use crate::schedule::Poll;
+
+pub use entries::{Applied, Refresh, Shown};
+pub use revisions::StoredRevision;
+pub use sources::{SectionRow, SourceRow};
+pub use sqlite::Store;
+
+/// What went wrong, and what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot open the store {path}; check that its folder exists and may be written")]
+    Open { path: PathBuf, #[source] cause: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the store {path} is in use by another newsdesk; stop that one first, or give this one its own state directory with --state")]
+    InUse { path: PathBuf },
+    #[error("the store {path} was written by a newer newsdesk (schema {found}, this program knows {known}); install that version again")]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("cannot bring the store {path} to schema {version}; a copy from before is beside it")]
+    Migrate { path: PathBuf, version: usize, #[source] cause: rusqlite::Error },
+    #[error("the disk is full: nothing was changed; free some space, the next refresh repeats what was lost")]
+    Full,
+    #[error("the store failed")]
+    Sqlite(#[source] rusqlite::Error),
+    #[error("the store holds something that this program cannot read ({what})")]
+    Damaged { what: &'static str, #[source] cause: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(cause: rusqlite::Error) -> StoreError {
+        match cause.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+            _ => StoreError::Sqlite(cause),
+        }
+    }
+}
+
+/// What is kept about the polls of one source, besides its entries.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceState {
+    /// Byte for byte as the server sent them, with the last document that was read whole.
+    pub validators: Validators,
+    /// Hash of that document and of the reader's version.
+    pub body_hash: Option<String>,
+    /// What the schedule knows.
+    pub poll: Poll,
+    pub next_poll: Option<Time>,
+    /// In words: "next poll at T because ...".
+    pub next_reason: String,
+    pub last_try: Option<Time>,
+    pub last_success: Option<Time>,
+    /// "304 not modified", "3 new, 1 changed".
+    pub outcome: String,
+    /// Set while the last try failed.
+    pub trouble: Option<Trouble>,
+    /// What had to be repaired in the last document, in words.
+    pub repairs: Vec<String>,
+}
+
+/// Why the last try failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// fetch, parse, store ...
+    pub stage: String,
+    /// With its causes; holds no address of another source.
+    pub cause: String,
+    pub since: Time,
+}
+
+/// One file of a local source, as last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRow {
+    pub path: String,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub modified: i64,
+    pub held: Option<Time>,
+    pub trouble: Option<String>,
+    /// Paths of the files that its article shows.
+    pub shows: Vec<String>,
+}
+
+/// A stored entry with what belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    pub entry: Entry,
+    pub row: i64,
+    pub key_text: String,
+    /// Metadata of its source, with the published feed id.
+    pub origin: Origin,
+    pub withdrawn: Option<Time>,
+    /// Names of the sections it stands in.
+    pub sections: Vec<String>,
+}
+
+/// An entry that leaves, for those who follow what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    pub id: EntryId,
+    pub slug: Option<String>,
+}

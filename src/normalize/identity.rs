@@ -1,0 +1,275 @@
+//! Identity inside one source: by which key an entry is known again.
+//!
+//! The native id where it is not blank and unique in its document; else the canonical link if that is unique; else a
+//! print of title, text and stated date. The other keys of the same entry are aliases: by them a source that changes
+//! its ids, its scheme, its domain or its whole CMS brings nothing back as new (`changes` judges that).
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use crate::model::Stated;
+use crate::normalize::clean;
+
+/// A key is kept as the first 128 bits of its BLAKE3 hash: a hostile id costs what an honest one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 16]);
+
+/// By what an entry is known inside its source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The native id, as stated.
+    Id(String),
+    /// The canonical link, without scheme and `www.`.
+    Link(String),
+    /// The native id without scheme, host and `www.`.
+    Path(String),
+    /// Title and text.
+    Text(KeyHash),
+    /// Title, text and stated date: the last resort, never an alias.
+    Print(KeyHash),
+    /// A file below the folder of a local source, with the entry's own id if the file is a feed document.
+    File(String),
+}
+
+impl Key {
+    pub fn hash(&self) -> KeyHash {
+        let (kind, text): (u8, &[u8]) = match self {
+            Key::Id(text) => (1, text.as_bytes()),
+            Key::Link(text) => (2, text.as_bytes()),
+            Key::Path(text) => (3, text.as_bytes()),
+            Key::Text(hash) => (4, &hash.0),
+            Key::Print(hash) => (5, &hash.0),
+            Key::File(text) => (6, text.as_bytes()),
+        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[kind]);
+        hasher.update(text);
+        short(hasher)
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Key::Id(text) => write!(f, "id {text}"),
+            Key::Link(text) => write!(f, "link {text}"),
+            Key::Path(text) => write!(f, "path {text}"),
+            Key::Text(_) => f.write_str("its text"),
+            Key::Print(_) => f.write_str("its title, text and date"),
+            Key::File(path) => write!(f, "file {path}"),
+        }
+    }
+}
+
+/// What one entry of a document offers for its identity.
+#[derive(Debug)]
+pub struct Offer<'a> {
+    pub id: Option<&'a str>,
+    pub stated: &'a Stated,
+}
+
+/// Key and aliases of every entry of a document, in its order. `home` is the feed's own page: never a key.
+pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Vec<(Key, Vec<Key>)> {
+    let ids = occurrences(offers.iter().map(|offer| native_id(offer.id)));
+    let links: Vec<Option<String>> =
+        offers.iter().map(|offer| offer.stated.link.as_deref().and_then(|link| link_key(link, home))).collect();
+    let link_counts = occurrences(links.iter().map(|link| link.as_deref()));
+    let mut prints: BTreeMap<KeyHash, u32> = BTreeMap::new();
+    offers
+        .iter()
+        .zip(&links)
+        .map(|(offer, link)| {
+            let unique_id = native_id(offer.id).filter(|id| ids.get(*id) == Some(&1));
+            let unique_link = link.as_deref().filter(|link| link_counts.get(*link) == Some(&1));
+            let text = text_hash(offer.stated);
+            let mut aliases = Vec::with_capacity(3);
+            let key = match (unique_id, unique_link) {
+                (Some(id), _) => {
+                    aliases.extend(unique_link.map(|link| Key::Link(link.to_owned())));
+                    aliases.extend(path_of(id).map(Key::Path));
+                    Key::Id(id.to_owned())
+                }
+                (None, Some(link)) => Key::Link(link.to_owned()),
+                (None, None) => print_key(offer.stated, text, &mut prints),
+            };
+            aliases.push(Key::Text(text));
+            (key, aliases)
+        })
+        .collect()
+}
+
+/// Print of what a reader sees of an entry: title and text, without markup and white space.
+pub fn text_hash(stated: &Stated) -> KeyHash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(stated.title.as_bytes());
+    hasher.update(&[0]);
+    if let Some(html) = stated.content.as_ref().or(stated.summary.as_ref()) {
+        hasher.update(clean::visible(html).as_bytes());
+    }
+    short(hasher)
+}
+
+/// First 128 bits of the BLAKE3 hash of what an entry states: equal prints, equal entries.
+pub type Print = [u8; 16];
+
+/// The print of everything that is stated.
+pub fn print(stated: &Stated) -> Print {
+    let mut hasher = blake3::Hasher::new();
+    // Writing JSON into a hasher cannot fail: all keys are strings.
+    let _ = serde_json::to_writer(HashWriter(&mut hasher), stated);
+    short(hasher).0
+}
+
+struct HashWriter<'a>(&'a mut blake3::Hasher);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Entries that nothing tells apart are told apart by how many alike came before, so that none is lost.
+fn print_key(stated: &Stated, text: KeyHash, seen: &mut BTreeMap<KeyHash, u32>) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&text.0);
+    hasher.update(&stated.published.or(stated.updated).map_or(0, |date| date.timestamp()).to_le_bytes());
+    hasher.update(stated.link.as_deref().unwrap_or_default().as_bytes());
+    for enclosure in &stated.enclosures {
+        hasher.update(enclosure.url.as_bytes());
+    }
+    let print = short(hasher);
+    let before = seen.entry(print).or_default();
+    *before += 1;
+    if *before == 1 {
+        return Key::Print(print);
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&print.0);
+    hasher.update(&before.to_le_bytes());
+    Key::Print(short(hasher))
+}
+
+/// The link without scheme, `www.` and a slash at its end; `None` for the root of a site and for the feed's own page.
+fn link_key(link: &str, home: Option<&str>) -> Option<String> {
+    let url = Url::parse(link).ok()?;
+    let key = bare(&url);
+    let root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let is_home = home.and_then(|home| Url::parse(home).ok()).is_some_and(|home| bare(&home) == key);
+    (!root && !is_home).then_some(key)
+}
+
+fn bare(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    let mut key = format!("{host}{}", url.path().trim_end_matches('/'));
+    for (mark, part) in [('?', url.query()), ('#', url.fragment())] {
+        if let Some(part) = part {
+            key.push(mark);
+            key.push_str(part);
+        }
+    }
+    key
+}
+
+/// What is left of an id that is a web address when its host goes: a move to a new domain keeps it.
+fn path_of(id: &str) -> Option<String> {
+    let url = Url::parse(id).ok().filter(|url| url.has_host())?;
+    let path = bare(&url).split_once('/').map(|(_, path)| path.to_owned())?;
+    (path.len() >= 4).then_some(path)
+}
+
+fn native_id(id: Option<&str>) -> Option<&str> {
+    id.map(str::trim).filter(|id| !id.is_empty())
+}
+
+fn occurrences<'a>(values: impl Iterator<Item = Option<&'a str>>) -> BTreeMap<&'a str, usize> {
+    let mut counts = BTreeMap::new();
+    for value in values.flatten() {
+        *counts.entry(value).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn short(hasher: blake3::Hasher) -> KeyHash {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    KeyHash(hash)
+}
+
+/// Is this a valid absolute IRI that a published id may be (RFC 4287 §4.2.6)? Only schemes that readers know.
+pub fn is_publishable(id: &str) -> bool {
+    let scheme = id.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let fits = id.len() <= 2048 && !id.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c));
+    let percent_ok = id.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()));
+    fits && percent_ok
+        && match scheme.as_str() {
+            "http" | "https" => Url::parse(id).is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none()),
+            "urn" => id.split(':').filter(|part| !part.is_empty()).count() >= 3,
+            "tag" => id.contains(',') && id.matches(':').count() >= 2,
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Html;
+
+    fn stated(title: &str, link: Option<&str>) -> Stated {
+        Stated { title: title.into(), link: link.map(Into::into), content: Some(Html(format!("<p>{title}</p>"))), ..Stated::default() }
+    }
+
+    fn keys(entries: &[(Option<&str>, &str, Option<&str>)]) -> Vec<String> {
+        let stated: Vec<Stated> = entries.iter().map(|(_, title, link)| stated(title, *link)).collect();
+        let offers: Vec<Offer> =
+            entries.iter().zip(&stated).map(|((id, ..), stated)| Offer { id: *id, stated }).collect();
+        of_document(&offers, Some("https://example.org/blog/")).into_iter().map(|(key, _)| key.to_string()).collect()
+    }
+
+    #[test]
+    fn the_native_id_then_the_link_then_a_print() {
+        assert_eq!(keys(&[(Some("a"), "t", Some("https://example.org/1"))]), ["id a"]);
+        assert_eq!(keys(&[(Some(" "), "t", Some("https://www.example.org/1/"))]), ["link example.org/1"]);
+        assert_eq!(keys(&[(None, "t", None)]), ["its title, text and date"]);
+    }
+
+    #[test]
+    fn a_doubled_id_is_no_id() {
+        let both = keys(&[
+            (Some("a"), "one", Some("https://example.org/1")),
+            (Some("a"), "two", Some("https://example.org/2")),
+            (Some("a"), "three", None),
+        ]);
+        assert_eq!(both, ["link example.org/1", "link example.org/2", "its title, text and date"]);
+    }
+
+    #[test]
+    fn roots_and_the_feeds_own_page_are_no_keys() {
+        for link in ["https://example.org/", "http://www.example.org/blog"] {
+            assert_eq!(keys(&[(None, "t", Some(link))]), ["its title, text and date"]);
+        }
+    }
+
+    #[test]
+    fn entries_that_nothing_tells_apart_stay_apart() {
+        let (one, two) = (stated("same", None), stated("same", None));
+        let found = of_document(&[Offer { id: None, stated: &one }, Offer { id: None, stated: &two }], None);
+        assert_ne!(found[0].0, found[1].0);
+    }
+
+    #[test]
+    fn publishable_ids() {
+        for good in ["https://example.org/a?b=1#c", "urn:uuid:60a76c80-d399-11d9-b93C-0003939e0af6", "tag:example.org,2003:3.2397"] {
+            assert!(is_publishable(good), "{good}");
+        }
+        for bad in ["", "42", "a b", "https://", "http://x y/", "javascript:alert(1)", "urn:", "https://u:p@example.org/", "https://example.org/%zz"] {
+            assert!(!is_publishable(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The static mirror: the published tree as files, for any web server, CDN or object store.
+//!
+//! Every file is written beside its place, synced and renamed, so that a reader sees the old bytes or the new ones.
+//! A page is `index.html` in the folder of its path. `.gz` and `.br` stand beside what is worth compressing.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::Revision;
+
+/// Names what could not be written, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("mirror: cannot write {path}; check space and rights of the folder in [publish], the next publication tries again")]
+pub struct MirrorError {
+    pub path: PathBuf,
+    #[source]
+    pub cause: io::Error,
+}
+
+/// Where a path of the site stands below the mirror.
+pub fn file_of(path: &str) -> PathBuf {
+    let mut file: PathBuf = path.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_page = name.is_empty() || super::Media::of_path(path) == super::Media::Html;
+    if is_page {
+        file.push("index.html");
+    }
+    file
+}
+
+/// Write one document and its compressed siblings; does nothing where the bytes stand already.
+pub fn write(root: &Path, path: &str, revision: &Revision) -> Result<bool, MirrorError> {
+    let file = root.join(file_of(path));
+    let same = fs::metadata(&file).is_ok_and(|meta| meta.len() == revision.body.len() as u64)
+        && fs::read(&file).is_ok_and(|bytes| bytes == revision.body);
+    if same {
+        return Ok(false);
+    }
+    for (ending, bytes) in [(".gz", &revision.gzip), (".br", &revision.brotli)] {
+        let sibling = with_ending(&file, ending);
+        match bytes {
+            Some(bytes) => replace(&sibling, bytes)?,
+            None => remove_file(&sibling)?,
+        }
+    }
+    replace(&file, &revision.body)?;
+    Ok(true)
+}
+
+/// Take a document away, its siblings, and folders that are empty then.
+pub fn remove(root: &Path, path: &str) -> Result<(), MirrorError> {
+    let file = root.join(file_of(path));
+    for sibling in [file.clone(), with_ending(&file, ".gz"), with_ending(&file, ".br")] {
+        remove_file(&sibling)?;
+    }
+    let mut folder = file.parent();
+    while let Some(parent) = folder.filter(|parent| *parent != root && parent.starts_with(root)) {
+        if fs::remove_dir(parent).is_err() {
+            break; // not empty
+        }
+        folder = parent.parent();
+    }
+    Ok(())
+}
+
+/// Copy a file that an article shows.
+pub fn copy(root: &Path, path: &str, bytes: &[u8]) -> Result<(), MirrorError> {
+    let file: PathBuf = root.join(path.split('/').filter(|part| !part.is_empty() && *part != "..").collect::<PathBuf>());
+    replace(&file, bytes)
+}
+
+/// Pages of articles in the mirror that are no longer wanted: a withdrawal while the daemon was down.
+pub fn stale_articles(root: &Path, wanted: &BTreeSet<String>) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(root.join("articles")) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut stale: Vec<String> = names.filter(|name| !wanted.contains(name)).collect();
+    stale.sort();
+    stale
+}
+
+/// Remove everything that was published below one article's page.
+pub fn remove_article(root: &Path, slug: &str) -> Result<(), MirrorError> {
+    let folder = root.join("articles").join(slug);
+    match fs::remove_dir_all(&folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(MirrorError { path: folder, cause }),
+        _ => Ok(()),
+    }
+}
+
+fn with_ending(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Write, sync, rename, sync the folder.
+fn replace(file: &Path, bytes: &[u8]) -> Result<(), MirrorError> {
+    let failed = |cause| MirrorError { path: file.to_owned(), cause };
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.newsdesk-new"));
+    let written = File::create(&temporary).and_then(|mut new| {
+        new.write_all(bytes)?;
+        new.sync_all()
+    });
+    let renamed = written.and_then(|()| fs::rename(&temporary, file));
+    if renamed.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    renamed.map_err(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+fn remove_file(file: &Path) -> Result<(), MirrorError> {
+    match fs::remove_file(file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(MirrorError { path: file.to_owned(), cause }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Time;
+    use crate::publish::revive;
+    use crate::store::StoredRevision;
+
+    fn revision(path: &str, body: &str) -> Revision {
+        revive(StoredRevision { path: path.into(), body: body.into(), etag: String::new(), modified: Time::default(), counter: 1 })
+    }
+
+    #[test]
+    fn pages_are_folders() {
+        let check = |path: &str, want: &str| assert_eq!(file_of(path), PathBuf::from(want));
+        check("", "index.html");
+        check("politics/", "politics/index.html");
+        check("politics/atom.xml", "politics/atom.xml");
+        check("articles/a-b", "articles/a-b/index.html");
+        check("articles/version-1.2", "articles/version-1.2/index.html");
+        check("../../etc/atom.xml", "etc/atom.xml");
+    }
+
+    #[test]
+    fn written_whole_with_siblings_and_removed_without_a_trace() {
+        let root = tempfile::tempdir().unwrap();
+        let long = revision("politics/atom.xml", &"<entry/>".repeat(500));
+        assert!(write(root.path(), "politics/atom.xml", &long).unwrap());
+        assert!(!write(root.path(), "politics/atom.xml", &long).unwrap());
+        assert!(root.path().join("politics/atom.xml.gz").exists());
+        let short = revision("politics/atom.xml", "<feed/>");
+        assert!(write(root.path(), "politics/atom.xml", &short).unwrap());
+        assert!(!root.path().join("politics/atom.xml.gz").exists(), "a stale sibling would be served");
+        remove(root.path(), "politics/atom.xml").unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+}

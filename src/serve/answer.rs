@@ -1,0 +1,267 @@
+//! Answers: one revision to one request, after RFC 9110: HEAD, content negotiation of codings, conditional requests.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode};
+
+use super::Response;
+use crate::model::Time;
+use crate::publish::{Media, Revision, etag, gzip};
+
+/// Pages load nothing from elsewhere but pictures and sound, and run no script.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src * data:; media-src *; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const CACHE: &str = "public, max-age=60";
+
+/// The coding of a body (RFC 9110 §8.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Identity,
+    Gzip,
+    Brotli,
+}
+
+/// Answer with a revision: 200 with the best coding the client takes, or 304 where it has these bytes.
+/// `links` are values of the Link header (RFC 8288).
+pub fn revision(method: &Method, asked: &HeaderMap, revision: &Revision, links: &[String]) -> Response {
+    let (coding, body) = select(asked, revision);
+    let tag = match coding {
+        Coding::Identity => format!("\"{}\"", revision.etag),
+        Coding::Gzip => format!("\"{}-gzip\"", revision.etag),
+        Coding::Brotli => format!("\"{}-br\"", revision.etag),
+    };
+    let fresh = is_fresh(asked, &revision.etag, revision.modified);
+    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body }));
+    let headers = response.headers_mut();
+    set(headers, header::ETAG, &tag);
+    set(headers, header::LAST_MODIFIED, &http_date(revision.modified));
+    set(headers, header::CACHE_CONTROL, CACHE);
+    set(headers, header::VARY, "Accept-Encoding");
+    for link in links {
+        if let Ok(value) = HeaderValue::from_str(link) {
+            headers.append(header::LINK, value);
+        }
+    }
+    if revision.media.is_feed() || revision.media == Media::Opml {
+        set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        set(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Link");
+    }
+    if fresh {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    describe(headers, revision.media);
+    match coding {
+        Coding::Identity => {}
+        Coding::Gzip => set(headers, header::CONTENT_ENCODING, "gzip"),
+        Coding::Brotli => set(headers, header::CONTENT_ENCODING, "br"),
+    }
+    without_body_for_head(method, response)
+}
+
+/// Answer with bytes made for this request; their hash is their validator.
+pub fn made(method: &Method, asked: &HeaderMap, status: StatusCode, media: Media, body: Vec<u8>) -> Response {
+    let made = Revision {
+        gzip: if takes(asked, "gzip") { gzip(&body) } else { None },
+        brotli: None,
+        etag: etag(&body),
+        media,
+        body: body.into(),
+        modified: Time::default(),
+        counter: 0,
+    };
+    let (coding, body) = select(asked, &made);
+    let tag = if coding == Coding::Gzip { format!("\"{}-gzip\"", made.etag) } else { format!("\"{}\"", made.etag) };
+    let fresh = status == StatusCode::OK && tag_matches(asked, &made.etag).unwrap_or(false);
+    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body }));
+    *response.status_mut() = if fresh { StatusCode::NOT_MODIFIED } else { status };
+    let headers = response.headers_mut();
+    set(headers, header::ETAG, &tag);
+    set(headers, header::VARY, "Accept-Encoding");
+    set(headers, header::CACHE_CONTROL, if status == StatusCode::OK { "no-cache" } else { "no-store" });
+    if !fresh {
+        describe(headers, media);
+        if coding == Coding::Gzip {
+            set(headers, header::CONTENT_ENCODING, "gzip");
+        }
+    }
+    without_body_for_head(method, response)
+}
+
+/// A file that an article shows: never run as a page of ours, whatever is in it.
+pub fn file(method: &Method, asked: &HeaderMap, content_type: &str, body: Vec<u8>) -> Response {
+    let tag = etag(&body);
+    let fresh = tag_matches(asked, &tag).unwrap_or(false);
+    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body.into() }));
+    let headers = response.headers_mut();
+    set(headers, header::ETAG, &format!("\"{tag}\""));
+    set(headers, header::CACHE_CONTROL, CACHE);
+    set(headers, header::CONTENT_TYPE, content_type);
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(headers, header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    if fresh {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    without_body_for_head(method, response)
+}
+
+/// Plain words for machines and probes.
+pub fn words(status: StatusCode, text: impl Into<String>) -> Response {
+    let mut response = Response::new(Full::new(Bytes::from(text.into())));
+    *response.status_mut() = status;
+    set(response.headers_mut(), header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    set(response.headers_mut(), header::CACHE_CONTROL, "no-store");
+    response
+}
+
+/// 308: the same method at another path of this site.
+pub fn moved(location: &str) -> Response {
+    let mut response = words(StatusCode::PERMANENT_REDIRECT, format!("see {location}\n"));
+    set(response.headers_mut(), header::LOCATION, location);
+    response
+}
+
+fn describe(headers: &mut HeaderMap, media: Media) {
+    set(headers, header::CONTENT_TYPE, media.content_type());
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if matches!(media, Media::Html | Media::Svg) {
+        set(headers, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        set(headers, header::REFERRER_POLICY, "no-referrer");
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The length of what a GET would bring stays; hyper sends no body to a HEAD.
+fn without_body_for_head(method: &Method, mut response: Response) -> Response {
+    if method == Method::HEAD {
+        let length = hyper::body::Body::size_hint(response.body()).exact().unwrap_or_default();
+        if response.status() != StatusCode::NOT_MODIFIED {
+            set(response.headers_mut(), header::CONTENT_LENGTH, &length.to_string());
+        }
+        *response.body_mut() = Full::new(Bytes::new());
+    }
+    response
+}
+
+fn select(asked: &HeaderMap, revision: &Revision) -> (Coding, Bytes) {
+    match (&revision.brotli, &revision.gzip) {
+        (Some(body), _) if takes(asked, "br") => (Coding::Brotli, body.clone()),
+        (_, Some(body)) if takes(asked, "gzip") => (Coding::Gzip, body.clone()),
+        _ => (Coding::Identity, revision.body.clone()),
+    }
+}
+
+/// Does Accept-Encoding (RFC 9110 §12.5.3) name the coding, or `*`, with a weight above zero?
+fn takes(asked: &HeaderMap, coding: &str) -> bool {
+    let mut star = None;
+    for value in asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
+        for item in value.split(',') {
+            let mut parts = item.split(';');
+            let name = parts.next().unwrap_or_default().trim();
+            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.trim().parse::<f32>().ok()).unwrap_or(1.0);
+            if name.eq_ignore_ascii_case(coding) || (coding == "gzip" && name.eq_ignore_ascii_case("x-gzip")) {
+                return weight > 0.0;
+            }
+            if name == "*" {
+                star = Some(weight > 0.0);
+            }
+        }
+    }
+    star.unwrap_or(false)
+}
+
+/// Has the client these bytes? If-None-Match outranks If-Modified-Since (RFC 9110 §13.2.2).
+fn is_fresh(asked: &HeaderMap, tag: &str, modified: Time) -> bool {
+    tag_matches(asked, tag).unwrap_or_else(|| {
+        let since = asked.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
+        let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
+        since.is_some_and(|since| Time::from(since) >= modified)
+    })
+}
+
+/// Weak comparison with any coding of the revision: whichever the client kept, its content is this one.
+fn tag_matches(asked: &HeaderMap, tag: &str) -> Option<bool> {
+    let mut present = false;
+    for value in asked.get_all(header::IF_NONE_MATCH) {
+        present = true;
+        let Ok(value) = value.to_str() else { continue };
+        for candidate in value.split(',').map(str::trim) {
+            let opaque = candidate.strip_prefix("W/").unwrap_or(candidate).trim_matches('"');
+            let opaque = opaque.strip_suffix("-gzip").or_else(|| opaque.strip_suffix("-br")).unwrap_or(opaque);
+            if candidate == "*" || opaque == tag {
+                return Some(true);
+            }
+        }
+    }
+    present.then_some(false)
+}
+
+fn http_date(time: Time) -> String {
+    httpdate::fmt_http_date(time.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::revive;
+    use crate::store::StoredRevision;
+
+    fn ask(headers: &[(&'static str, &str)]) -> (u16, Option<String>, HeaderMap) {
+        let stored = StoredRevision {
+            path: "atom.xml".into(),
+            body: "<entry/>".repeat(500).into(),
+            etag: "tag".into(),
+            modified: Time::from_timestamp(784_111_777, 0).unwrap(),
+            counter: 1,
+        };
+        let mut asked = HeaderMap::new();
+        for (name, value) in headers {
+            asked.append(*name, value.parse().unwrap());
+        }
+        let response = revision(&Method::GET, &asked, &revive(stored), &["<https://example.org/atom.xml>; rel=\"self\"".into()]);
+        let coding = response.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), coding, response.headers().clone())
+    }
+
+    #[test]
+    fn the_best_coding_that_is_taken() {
+        let check = |accept: &str, want: Option<&str>| assert_eq!(ask(&[("accept-encoding", accept)]).1.as_deref(), want, "{accept}");
+        check("gzip, deflate, br", Some("br"));
+        check("gzip", Some("gzip"));
+        check("br;q=0, gzip;q=0.5", Some("gzip"));
+        check("*", Some("br"));
+        check("*;q=0", None);
+        check("identity", None);
+        assert_eq!(ask(&[]).1, None);
+    }
+
+    #[test]
+    fn conditional_requests() {
+        let check = |headers: &[(&'static str, &str)], want: u16| assert_eq!(ask(headers).0, want, "{headers:?}");
+        check(&[], 200);
+        check(&[("if-none-match", "\"tag\"")], 304);
+        check(&[("if-none-match", "W/\"tag-gzip\", \"other\"")], 304);
+        check(&[("if-none-match", "*")], 304);
+        check(&[("if-none-match", "\"other\""), ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")], 200);
+        check(&[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")], 304);
+        check(&[("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT")], 200);
+        check(&[("if-modified-since", "nonsense")], 200);
+    }
+
+    #[test]
+    fn one_tag_for_each_coding_and_the_headers_of_a_feed() {
+        let headers = ask(&[("accept-encoding", "gzip")]).2;
+        let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        assert_eq!(get("etag"), "\"tag-gzip\"");
+        assert_eq!(get("vary"), "Accept-Encoding");
+        assert_eq!(get("content-type"), "application/atom+xml; charset=utf-8");
+        assert_eq!(get("access-control-allow-origin"), "*");
+        assert!(get("link").contains("rel=\"self\""));
+        assert_eq!(get("last-modified"), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}

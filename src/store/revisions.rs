@@ -1,0 +1,67 @@
+//! Revisions: documents as they were published. Every start serves them unchanged.
+
+use rusqlite::params;
+
+use super::{Store, StoreError, entries};
+use crate::model::Time;
+
+/// The bytes of one path, until its content changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRevision {
+    /// Below the base of the site, without a slash in front: `politics/atom.xml`.
+    pub path: String,
+    pub body: Vec<u8>,
+    /// Strong validator of the bytes, without quotes.
+    pub etag: String,
+    /// Moves only with content and strictly grows.
+    pub modified: Time,
+    /// 1 for the first.
+    pub counter: u64,
+}
+
+impl Store {
+    pub async fn revisions(&self) -> Result<Vec<StoredRevision>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare("SELECT path, body, etag, modified, counter FROM revision ORDER BY path")?;
+            let rows = statement.query_map([], |row| {
+                Ok(StoredRevision {
+                    path: row.get(0)?,
+                    body: row.get(1)?,
+                    etag: row.get(2)?,
+                    modified: entries::time(row.get(3)?),
+                    counter: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// All or none: the documents of one publication belong together.
+    pub async fn put_revisions(&self, revisions: Vec<StoredRevision>) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let sql = "INSERT INTO revision (path, body, etag, modified, counter) VALUES (?1, ?2, ?3, ?4, ?5)
+                ON CONFLICT (path) DO UPDATE SET body = excluded.body, etag = excluded.etag,
+                modified = excluded.modified, counter = excluded.counter";
+            let mut statement = db.prepare_cached(sql)?;
+            for revision in &revisions {
+                let StoredRevision { path, body, etag, modified, counter } = revision;
+                statement.execute(params![path, body, etag, modified.timestamp(), counter])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Documents of sections and sources that are no more.
+    pub async fn remove_revisions(&self, paths: Vec<String>) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let mut statement = db.prepare_cached("DELETE FROM revision WHERE path = ?1")?;
+            for path in &paths {
+                statement.execute([path])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,213 @@
+//! Sources and sections as the store knows them: rows that keep their ids when names and addresses change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{SourceState, Store, StoreError};
+use crate::model::{Origin, Time};
+
+/// A configured source and its row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceRow {
+    pub row: i64,
+    pub name: String,
+    /// With the published feed id, once one is chosen.
+    pub origin: Option<Origin>,
+    pub state: SourceState,
+    /// Entries that are kept and not withdrawn.
+    pub entries: u64,
+    /// Effective date of the newest of them.
+    pub newest: Option<Time>,
+}
+
+/// A section, or with the empty name the site as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionRow {
+    pub row: i64,
+    pub name: String,
+    /// Published id of its feed; never changes.
+    pub feed_id: String,
+    pub created: Time,
+}
+
+impl Store {
+    /// Choose, once for this store, the namespace in which ids are made; what is given later changes nothing.
+    pub async fn initialise(&self, seed: Option<String>) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let namespace = match seed {
+                Some(seed) => Uuid::new_v5(&Uuid::NAMESPACE_URL, seed.as_bytes()),
+                None => Uuid::new_v4(),
+            };
+            let sql = "INSERT INTO meta (key, value) VALUES ('namespace', ?1) ON CONFLICT DO NOTHING";
+            db.execute(sql, [namespace.to_string()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A fact about the store as a whole.
+    pub async fn meta(&self, key: &'static str) -> Result<Option<String>, StoreError> {
+        self.read(move |db| meta(db, key)).await
+    }
+
+    pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            db.execute(sql, [key, &value])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Bring the rows in line with the configured sources, each a name and a place (url or folder). A known place under
+    /// a new name is the same source renamed; a known name with a new place is the same source moved. Returns the rows
+    /// in the order asked.
+    pub async fn sync_sources(&self, sources: Vec<(String, String)>) -> Result<Vec<i64>, StoreError> {
+        self.write(move |db| sync_sources(db, &sources)).await
+    }
+
+    /// Make the rows of sections that are new; the site's own, with the empty name, is always there.
+    pub async fn sync_sections(&self, names: Vec<String>, now: Time) -> Result<Vec<SectionRow>, StoreError> {
+        self.write(move |db| {
+            let namespace = namespace(db)?;
+            let mut rows = Vec::new();
+            for name in std::iter::once(String::new()).chain(names) {
+                let feed_id = Uuid::new_v5(&namespace, format!("section:{name}").as_bytes()).urn().to_string();
+                let sql = "INSERT INTO section (name, feed_id, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
+                db.execute(sql, params![name, feed_id, now.timestamp()])?;
+                let sql = "SELECT id, name, feed_id, created FROM section WHERE name = ?1";
+                rows.push(db.query_row(sql, [&name], |row| {
+                    Ok(SectionRow { row: row.get(0)?, name: row.get(1)?, feed_id: row.get(2)?, created: super::entries::time(row.get(3)?) })
+                })?);
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Everything about one source.
+    pub async fn source(&self, row: i64) -> Result<SourceRow, StoreError> {
+        self.read(move |db| {
+            let sql = format!("{SOURCE} WHERE s.id = ?1");
+            db.prepare_cached(&sql)?.query_row([row], |row| Ok(source_row(row)))?
+        })
+        .await
+    }
+
+    /// Everything about every configured source, by name.
+    pub async fn sources(&self) -> Result<Vec<SourceRow>, StoreError> {
+        self.read(|db| {
+            let sql = format!("{SOURCE} WHERE s.active = 1 ORDER BY s.name");
+            let mut statement = db.prepare_cached(&sql)?;
+            let rows = statement.query_map([], |row| Ok(source_row(row)))?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
+    /// When each configured source is asked next.
+    pub async fn next_polls(&self) -> Result<BTreeMap<i64, Option<Time>>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare("SELECT id, state FROM source WHERE active = 1")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            rows.map(|row| {
+                let (row, state) = row?;
+                Ok((row, parse_state(&state)?.next_poll))
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// Only what a poll without new content leaves behind.
+    pub async fn record_poll(&self, row: i64, state: SourceState) -> Result<(), StoreError> {
+        self.write(move |db| write_state(db, row, &state)).await
+    }
+}
+
+const SOURCE: &str = "SELECT s.id, s.name, s.feed_id, s.origin, s.state,
+    (SELECT count(*) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL),
+    (SELECT max(e.effective) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL) FROM source s";
+
+fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
+    let state: String = row.get(4)?;
+    Ok(SourceRow {
+        row: row.get(0)?,
+        name: row.get(1)?,
+        origin: origin(row.get(2)?, row.get(3)?)?,
+        state: parse_state(&state)?,
+        entries: row.get(5)?,
+        newest: row.get::<_, Option<i64>>(6)?.map(super::entries::time),
+    })
+}
+
+/// The origin with the published feed id in its place.
+pub(super) fn origin(feed_id: Option<String>, json: Option<String>) -> Result<Option<Origin>, StoreError> {
+    let Some(json) = json else { return Ok(None) };
+    let mut origin: Origin =
+        serde_json::from_str(&json).map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
+    origin.id = feed_id.unwrap_or_default();
+    Ok(Some(origin))
+}
+
+fn parse_state(json: &str) -> Result<SourceState, StoreError> {
+    serde_json::from_str(json).map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })
+}
+
+pub(super) fn write_state(db: &Connection, row: i64, state: &SourceState) -> Result<(), StoreError> {
+    let json = serde_json::to_string(state).map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
+    db.prepare_cached("UPDATE source SET state = ?2 WHERE id = ?1")?.execute(params![row, json])?;
+    Ok(())
+}
+
+pub(super) fn meta(db: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    Ok(db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn namespace(db: &Connection) -> Result<Uuid, StoreError> {
+    let text = meta(db, "namespace")?.unwrap_or_default();
+    Uuid::parse_str(&text).map_err(|cause| StoreError::Damaged { what: "the namespace of its ids", cause: cause.into() })
+}
+
+fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
+    let mut statement = db.prepare("SELECT id, name, place FROM source ORDER BY id")?;
+    let known: Vec<(i64, String, String)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place)| (place.as_str(), *row)).collect();
+    let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, _)| (name.as_str(), *row)).collect();
+    let mut taken: BTreeSet<i64> = sources.iter().filter_map(|(_, place)| by_place.get(place.as_str()).copied()).collect();
+    let mut found: Vec<Option<i64>> = Vec::with_capacity(sources.len());
+    for (name, place) in sources {
+        let same_name = || by_name.get(name.as_str()).copied().filter(|row| taken.insert(*row));
+        found.push(by_place.get(place.as_str()).copied().or_else(same_name));
+    }
+    // Names and places are unique: step aside first, so that two sources can swap theirs.
+    db.execute("UPDATE source SET active = 0, name = char(1) || id || ' ' || name, place = char(1) || id || ' ' || place", [])?;
+    let mut rows = Vec::with_capacity(sources.len());
+    for ((name, place), row) in sources.iter().zip(found) {
+        rows.push(match row {
+            Some(row) => {
+                let sql = "UPDATE source SET name = ?2, place = ?3, active = 1 WHERE id = ?1";
+                db.prepare_cached(sql)?.execute(params![row, name, place])?;
+                row
+            }
+            None => {
+                db.prepare_cached("INSERT INTO source (name, place) VALUES (?1, ?2)")?.execute([name, place])?;
+                db.last_insert_rowid()
+            }
+        });
+    }
+    let kept: BTreeSet<i64> = rows.iter().copied().collect();
+    // Those that are no longer configured get their own back, unless it is taken now.
+    for (row, name, place) in &known {
+        if !kept.contains(row) {
+            let sql = "UPDATE OR IGNORE source SET name = ?2, place = ?3 WHERE id = ?1";
+            db.prepare_cached(sql)?.execute(params![row, name, place])?;
+        }
+    }
+    let removed = "DELETE FROM member WHERE entry IN (SELECT e.id FROM entry e JOIN source s ON s.id = e.source WHERE s.active = 0)";
+    db.execute(removed, [])?;
+    Ok(rows)
+}

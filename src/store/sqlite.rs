@@ -1,0 +1,271 @@
+//! The embedded store: one SQLite file, one writing thread, a few reading connections.
+//!
+//! WAL, synchronous=FULL: what was published once survives a killed process and a power cut. Several finished
+//! refreshes may share a commit; each stands in a savepoint of its own, so that one failing takes no other with it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::StoreError;
+
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_entries.sql")];
+/// Operations that may share one commit.
+const MOST_IN_A_COMMIT: usize = 256;
+const READERS: usize = 3;
+/// Writes that may wait; who brings more waits too.
+const QUEUE: usize = 1024;
+
+/// A handle to the store; a clone is cheap.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    writer: Mutex<Option<mpsc::SyncSender<Job>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    readers: Mutex<Vec<Connection>>,
+    /// Held as long as the store is open, so that a second daemon is refused.
+    _lock: Option<File>,
+}
+
+/// Runs in a savepoint; what it returns is called when the commit is known to have worked or not.
+type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+impl Store {
+    /// Open for writing: refused while another process has it open so. Makes the file, its folder and its tables.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let open = |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Open { path: path.to_owned(), cause };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|cause| open(cause.into()))?;
+        }
+        let lock = lock(path)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+            .map_err(|cause| open(cause.into()))?;
+        migrate(&mut connection, path)?;
+        let (sender, jobs) = mpsc::sync_channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write(&connection, &jobs))
+            .map_err(|cause| open(cause.into()))?;
+        Store::new(path, Some(sender), Some(thread), Some(lock))
+    }
+
+    /// Open for reading only, beside a running daemon.
+    pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
+        Store::new(path, None, None, None)
+    }
+
+    fn new(
+        path: &Path,
+        writer: Option<mpsc::SyncSender<Job>>,
+        thread: Option<thread::JoinHandle<()>>,
+        lock: Option<File>,
+    ) -> Result<Store, StoreError> {
+        let reader = reader(path)?;
+        Ok(Store {
+            shared: Arc::new(Shared {
+                path: path.to_owned(),
+                writer: Mutex::new(writer),
+                thread: Mutex::new(thread),
+                readers: Mutex::new(vec![reader]),
+                _lock: lock,
+            }),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Carry out one write; returns when it is on the disk.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = savepoint(connection, operation);
+            Box::new(move |committed| {
+                // Who asked may have gone; the write stands all the same.
+                let _ = reply.send(committed.and(result));
+            })
+        });
+        let sender = lock_of(&self.shared.writer).clone().ok_or(StoreError::Closed)?;
+        match sender.try_send(job) {
+            Ok(()) => {}
+            Err(mpsc::TrySendError::Full(job)) => {
+                let sent = tokio::task::spawn_blocking(move || sender.send(job)).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    return Err(StoreError::Closed);
+                }
+            }
+            Err(mpsc::TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
+        }
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Carry out one read on a connection of its own: never waits for a writer.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || store.read_now(operation)).await {
+            Ok(result) => result,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    fn read_now<T>(&self, operation: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = lock_of(&self.shared.readers).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => reader(&self.shared.path)?,
+        };
+        let result = operation(&connection);
+        let mut readers = lock_of(&self.shared.readers);
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// Finish what was asked, write the log back into the file, close.
+    pub async fn close(&self) {
+        let store = self.clone();
+        let closing = move || {
+            drop(lock_of(&store.shared.writer).take());
+            if let Some(thread) = lock_of(&store.shared.thread).take() {
+                let _ = thread.join();
+            }
+            lock_of(&store.shared.readers).clear();
+        };
+        let _ = tokio::task::spawn_blocking(closing).await;
+    }
+}
+
+/// A poisoned lock guards plain data here: take it as it is.
+fn lock_of<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let open = |cause: std::io::Error| StoreError::Open { path: path.to_owned(), cause: cause.into() };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(name).map_err(open)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(cause)) => Err(open(cause)),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    Ok(connection)
+}
+
+fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let open = |cause: rusqlite::Error| StoreError::Open { path: path.to_owned(), cause: cause.into() };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(open)?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(open)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "query_only", true).map_err(open)?;
+    connection.pragma_update(None, "cache_size", -2048).map_err(open)?;
+    Ok(connection)
+}
+
+/// Forward only; a store that holds something is copied once before.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    if found > 0 && found < known {
+        let copy = format!("{}.before-schema-{known}", path.display());
+        if !Path::new(&copy).exists() {
+            connection.execute("VACUUM INTO ?1", [&copy])?;
+        }
+    }
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
+        let version = index + 1;
+        let failed = |cause| StoreError::Migrate { path: path.to_owned(), version, cause };
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(sql).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(version).unwrap_or(i64::MAX)).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The writing thread: take what waits, carry it out, commit once, tell everyone.
+fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        let mut finished: Vec<Finish> = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            finished.push(job(connection));
+            next = if finished.len() < MOST_IN_A_COMMIT { jobs.try_recv().ok() } else { None };
+        }
+        let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from));
+        if committed.is_err() && !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for finish in finished {
+            finish(match &committed {
+                Ok(()) => Ok(()),
+                Err(StoreError::Sqlite(cause)) => Err(StoreError::Sqlite(again(cause))),
+                Err(_) => Err(StoreError::Full),
+            });
+        }
+    }
+    // So that what is left on the disk is one file; nothing is lost if this fails.
+    let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+fn savepoint<T>(
+    connection: &Connection,
+    operation: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if connection.is_autocommit() {
+        // BEGIN failed: its error is told to everyone who shared the commit.
+        return Err(StoreError::Closed);
+    }
+    connection.execute_batch("SAVEPOINT operation")?;
+    let result = operation(connection);
+    // A full disk may have rolled the whole transaction back: then there is no savepoint left.
+    if result.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK TO operation")?;
+    }
+    if !connection.is_autocommit() {
+        connection.execute_batch("RELEASE operation")?;
+    }
+    result
+}
+
+/// SQLite's errors cannot be cloned; code and message can.
+fn again(cause: &rusqlite::Error) -> rusqlite::Error {
+    match cause {
+        rusqlite::Error::SqliteFailure(code, message) => rusqlite::Error::SqliteFailure(*code, message.clone()),
+        other => rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(1), Some(other.to_string())),
+    }
+}
