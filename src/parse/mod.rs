@@ -19,3 +19,37 @@ pub mod rss;
 pub mod xml;
 
 pub use feed::{Format, ParsedEntry, ParsedFeed};
+
+/// What one document may hold. What is beyond is cut, and the cut is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of nesting.
+    pub depth: usize,
+    /// Namespace declarations.
+    pub namespaces: usize,
+    pub entries: usize,
+    /// Characters of a title.
+    pub title: usize,
+    /// Bytes of a URL.
+    pub url: usize,
+    /// Authors, and as many contributors and categories.
+    pub people: usize,
+    pub enclosures: usize,
+    /// Bytes of one text.
+    pub content: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 256,
+            namespaces: 100,
+            entries: 1_000,
+            title: 1_000,
+            url: 4_096,
+            people: 50,
+            enclosures: 20,
+            content: 1 << 20,
+        }
+    }
+}
