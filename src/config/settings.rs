@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::fetch::address::AllowNetwork;
 use crate::model::{OriginNames, Section};
+pub use crate::parse::plain::SectionLine;
 use crate::schedule::cron::CronLine;
 use crate::sections::Rule;
 
@@ -164,17 +165,6 @@ pub enum Place {
 pub struct Credentials {
     pub username: String,
     pub password: Secret,
-}
-
-/// Does the first line of a plain-text article name sections?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SectionLine {
-    /// When its words say so.
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
 
 /// A value that must not be shown: in no log, dump or error.

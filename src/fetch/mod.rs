@@ -4,3 +4,4 @@ pub mod address;
 pub mod budget;
 pub mod folder;
 pub mod http;
+pub mod watch;
