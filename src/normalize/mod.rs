@@ -1,3 +1,4 @@
 //! Normalize: one `ParsedFeed` in, cleaned entries with their keys out.
 
 pub mod clean;
+pub mod neutral;
