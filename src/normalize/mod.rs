@@ -5,6 +5,7 @@
 pub mod clean;
 pub mod identity;
 pub mod links;
+pub mod neutral;
 
 use url::Url;
 

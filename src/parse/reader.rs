@@ -1,0 +1,730 @@
+//! The elements of a document, one after the other, with what is in scope: namespaces, xml:base, xml:lang.
+//!
+//! The adapters ask for the next child of an element, for its text or its markup; whatever they do not ask for is
+//! skipped. The reader keeps the stack of open elements, so an end tag that is missing, doubled or in the wrong place is
+//! mended here and nowhere else. Nothing recurses, and the stack has a limit.
+
+use std::borrow::Cow;
+
+use url::Url;
+
+use super::Limits;
+use super::feed::{Repairs, Text, TextKind};
+use super::xml::{self, Tag, Token, Tokens};
+
+/// The namespaces that feeds are made of, by what they mean rather than by their many addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ns {
+    /// The format's own elements: no namespace, or that of the root.
+    Core,
+    Atom,
+    Rdf,
+    Content,
+    Dc,
+    DcTerms,
+    Sy,
+    Slash,
+    Wfw,
+    Thr,
+    Media,
+    Itunes,
+    GooglePlay,
+    Podcast,
+    GeoRss,
+    Admin,
+    Xhtml,
+    FeedBurner,
+    /// RFC 5005.
+    History,
+    /// RFC 6721.
+    Tombstones,
+    CreativeCommons,
+    Xml,
+    Unknown,
+}
+
+/// One start tag, placed.
+#[derive(Debug, Clone)]
+pub struct Element<'a> {
+    pub ns: Ns,
+    /// Local name in lower case.
+    pub name: Cow<'a, str>,
+    pub tag: Tag<'a>,
+    /// How many elements are open, this one included.
+    pub level: usize,
+}
+
+impl<'a> Element<'a> {
+    /// The value of an attribute by its local name in lower case, references resolved, trimmed; `None` when blank.
+    pub fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
+        let same = |written: &str| written.eq_ignore_ascii_case(name) || local(written).1.eq_ignore_ascii_case(name);
+        let raw = xml::attributes(self.tag.attributes).find(|(written, _)| same(written))?.1.trim();
+        (!raw.is_empty()).then(|| xml::unescape(raw, &mut Repairs::default()))
+    }
+}
+
+struct Open<'a> {
+    raw: &'a str,
+}
+
+/// A namespace declaration in scope.
+struct Declared<'a> {
+    level: usize,
+    prefix: &'a str,
+    uri: &'a str,
+    ns: Ns,
+}
+
+/// Reads the elements of one document.
+pub struct Reader<'a> {
+    tokens: Tokens<'a>,
+    open: Vec<Open<'a>>,
+    /// A start tag that was read ahead: it ended an element whose end tag is missing.
+    ahead: Option<Tag<'a>>,
+    /// The innermost element had no content (`<name/>`): it ends before the next token.
+    closing: bool,
+    /// Elements open beyond the depth limit; they are passed over.
+    too_deep: usize,
+    namespaces: Vec<Declared<'a>>,
+    bases: Vec<(usize, Url)>,
+    languages: Vec<(usize, Cow<'a, str>)>,
+    /// Where the document came from.
+    base: Option<Url>,
+    depth: usize,
+    max_namespaces: usize,
+    /// Which namespace the root is in, so that its elements are `Core`.
+    core: Option<&'a str>,
+    doctype: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(text: &'a str, base: Option<&Url>, limits: &Limits) -> Self {
+        Reader {
+            tokens: Tokens::new(text),
+            open: Vec::new(),
+            ahead: None,
+            closing: false,
+            too_deep: 0,
+            namespaces: Vec::new(),
+            bases: Vec::new(),
+            languages: Vec::new(),
+            base: base.cloned(),
+            depth: limits.depth,
+            max_namespaces: limits.namespaces,
+            core: None,
+            doctype: "",
+        }
+    }
+
+    pub fn repairs(&mut self) -> &mut Repairs {
+        &mut self.tokens.repairs
+    }
+
+    pub fn into_repairs(self) -> Repairs {
+        self.tokens.repairs
+    }
+
+    /// What the DOCTYPE declaration says, raw.
+    pub fn doctype(&self) -> &'a str {
+        self.doctype
+    }
+
+    /// The addresses of the namespaces that are declared in scope.
+    pub fn declared(&self) -> impl Iterator<Item = &'a str> {
+        self.namespaces.iter().map(|declared| declared.uri)
+    }
+
+    /// How many elements are open.
+    pub fn level(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The next child of the element at `level` (0: of the document). `None`: that element has ended.
+    /// What is left of the child before is passed over.
+    pub fn child(&mut self, level: usize) -> Option<Element<'a>> {
+        loop {
+            if self.open.len() < level {
+                return None;
+            }
+            let inner = self.open.len() > level;
+            match self.token()? {
+                Token::Open(tag) => {
+                    if inner && !ends_entry(tag.name) {
+                        self.push(&tag);
+                        continue;
+                    }
+                    if self.ends_open_entry(&tag) {
+                        continue;
+                    }
+                    return Some(self.enter(tag));
+                }
+                Token::DocType(text) => self.doctype = text,
+                Token::Close(_) | Token::Text(_) | Token::CData(_) => {}
+            }
+        }
+    }
+
+    /// The text of an element and of all in it, references resolved. The element is consumed.
+    pub fn text(&mut self, element: &Element<'a>) -> Cow<'a, str> {
+        let mut out = Cow::Borrowed("");
+        while self.open.len() >= element.level {
+            match self.token() {
+                None => break,
+                Some(Token::Text(raw)) => {
+                    let text = xml::unescape(raw, &mut self.tokens.repairs);
+                    append(&mut out, text);
+                }
+                Some(Token::CData(text)) => append(&mut out, Cow::Borrowed(text)),
+                Some(Token::Open(tag)) => {
+                    if self.ends_text(&tag, element) {
+                        break;
+                    }
+                    self.push(&tag);
+                }
+                Some(Token::Close(_) | Token::DocType(_)) => {}
+            }
+        }
+        out
+    }
+
+    /// [`Reader::text`], trimmed; `None` when blank.
+    pub fn value(&mut self, element: &Element<'a>) -> Option<String> {
+        let text = self.text(element);
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The content of an element as the document has it: its text, or its markup where it has any that is not escaped.
+    /// The element is consumed.
+    pub fn content(&mut self, element: &Element<'a>) -> Content<'a> {
+        let start = self.tokens.position();
+        let mut out = Cow::Borrowed("");
+        while self.open.len() >= element.level {
+            match self.token() {
+                None => break,
+                Some(Token::Text(raw)) => {
+                    let text = xml::unescape(raw, &mut self.tokens.repairs);
+                    append(&mut out, text);
+                }
+                Some(Token::CData(text)) => append(&mut out, Cow::Borrowed(text)),
+                Some(Token::Open(tag)) => {
+                    if self.ends_text(&tag, element) {
+                        break;
+                    }
+                    self.tokens.rewind(start);
+                    return Content::Markup(self.markup(element));
+                }
+                Some(Token::Close(_) | Token::DocType(_)) => {}
+            }
+        }
+        Content::Text(out)
+    }
+
+    /// The text of an element that has nothing but text; one that has children is left as it was, to read them.
+    pub fn text_only(&mut self, element: &Element<'a>) -> Option<Cow<'a, str>> {
+        let start = self.tokens.position();
+        let mut out = Cow::Borrowed("");
+        while self.open.len() >= element.level {
+            match self.token() {
+                None => break,
+                Some(Token::Text(raw)) => {
+                    let text = xml::unescape(raw, &mut self.tokens.repairs);
+                    append(&mut out, text);
+                }
+                Some(Token::CData(text)) => append(&mut out, Cow::Borrowed(text)),
+                Some(Token::Open(_)) => {
+                    self.tokens.rewind(start);
+                    return None;
+                }
+                Some(Token::Close(_) | Token::DocType(_)) => {}
+            }
+        }
+        Some(out)
+    }
+
+    /// The markup in an element, with prefixes dropped and empty elements written out, as HTML needs it.
+    fn markup(&mut self, element: &Element<'a>) -> String {
+        let mut out = String::new();
+        loop {
+            let before = self.open.len();
+            if before < element.level {
+                break;
+            }
+            match self.token() {
+                None => break,
+                Some(Token::Text(raw)) => out.push_str(raw),
+                Some(Token::CData(text)) => escape_into(text, &mut out),
+                Some(Token::Open(tag)) => {
+                    if self.ends_text(&tag, element) {
+                        break;
+                    }
+                    self.push(&tag);
+                    let name = local(tag.name).1;
+                    out.push('<');
+                    out.push_str(name);
+                    self.markup_attributes(&tag, &mut out);
+                    out.push('>');
+                    if tag.empty && !is_void(name) {
+                        out.push_str("</");
+                        out.push_str(name);
+                        out.push('>');
+                    }
+                }
+                Some(Token::Close(name)) => {
+                    // An end tag that ended nothing is dropped; one may end several elements, as it does in HTML.
+                    let still_inside = self.open.len() >= element.level;
+                    if !name.is_empty() && still_inside && self.open.len() < before {
+                        out.push_str("</");
+                        out.push_str(local(name).1);
+                        out.push('>');
+                    }
+                }
+                Some(Token::DocType(_)) => {}
+            }
+        }
+        out
+    }
+
+    fn markup_attributes(&self, tag: &Tag<'a>, out: &mut String) {
+        let attributes = tag.attributes.trim_end();
+        if attributes.is_empty() {
+            return;
+        }
+        // An xml:base inside the text moves the addresses below it; HTML has no word for that.
+        let inner_base = self.bases.last().filter(|(level, _)| *level > 0 && *level <= self.open.len());
+        for (name, value) in xml::attributes(attributes) {
+            let (prefix, name) = local(name);
+            if prefix == "xmlns" || name == "xmlns" || prefix == "xml" {
+                continue;
+            }
+            out.push(' ');
+            out.push_str(name);
+            out.push_str("=\"");
+            let resolved = match inner_base {
+                Some((_, base)) if matches!(name, "href" | "src" | "cite" | "longdesc" | "poster") => {
+                    base.join(&xml::unescape(value.trim(), &mut Repairs::default())).ok()
+                }
+                _ => None,
+            };
+            match resolved {
+                Some(url) => escape_into(url.as_str(), out),
+                None => out.push_str(&value.replace('"', "&quot;")),
+            }
+            out.push('"');
+        }
+    }
+
+    /// The xml:base in scope, absolute if it or the document's own address is.
+    pub fn base(&self) -> Option<&Url> {
+        self.bases.last().map(|(_, url)| url)
+    }
+
+    /// The xml:lang in scope.
+    pub fn language(&self) -> Option<&str> {
+        self.languages.last().map(|(_, language)| &**language).filter(|language| !language.is_empty())
+    }
+
+    /// A text construct in the scope of the element just entered.
+    pub fn construct(&self, kind: TextKind, value: String) -> Text {
+        Text { kind, value, base: self.base().cloned(), language: self.language().map(str::to_owned) }
+    }
+
+    /// The address as written, made absolute where an xml:base is in scope.
+    pub fn resolve(&self, href: &str) -> String {
+        let href = href.trim();
+        match self.base() {
+            Some(base) if !super::is_absolute(href) => base.join(href).map_or_else(|_| href.to_owned(), Into::into),
+            _ => href.to_owned(),
+        }
+    }
+
+    /// Take the namespace that a prefix stands for in the root's scope as the format's own.
+    pub fn set_core(&mut self, root: &Element<'a>) {
+        let prefix = local(root.tag.name).0;
+        self.core = Some(prefix);
+        for declared in self.namespaces.iter_mut().filter(|declared| declared.prefix == prefix) {
+            declared.ns = Ns::Core;
+        }
+    }
+
+    fn token(&mut self) -> Option<Token<'a>> {
+        if let Some(tag) = self.ahead.take() {
+            return Some(Token::Open(tag));
+        }
+        if self.closing {
+            self.closing = false;
+            self.pop_to(self.open.len().saturating_sub(1));
+            return Some(Token::Close(""));
+        }
+        let parent = self.open.last().map_or("", |open| open.raw);
+        let token = self.tokens.next(parent);
+        match token {
+            Some(Token::Close(name)) => self.close(name),
+            None if !self.open.is_empty() => {
+                self.tokens.repairs.note("document cut short");
+                self.pop_to(0);
+            }
+            _ => {}
+        }
+        token
+    }
+
+    fn enter(&mut self, tag: Tag<'a>) -> Element<'a> {
+        self.push(&tag);
+        let (prefix, name) = local(tag.name);
+        let ns = self.namespace(prefix);
+        let name = self.lower_case(name, ns);
+        Element { ns, name, tag, level: self.open.len() }
+    }
+
+    fn lower_case(&mut self, name: &'a str, ns: Ns) -> Cow<'a, str> {
+        if !name.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Cow::Borrowed(name);
+        }
+        let known = CAMEL_CASE.iter().find(|(written, _)| *written == name);
+        match known {
+            Some((_, lower)) => Cow::Borrowed(lower),
+            None => {
+                if ns == Ns::Core {
+                    self.tokens.repairs.note("element in the wrong case");
+                }
+                Cow::Owned(name.to_ascii_lowercase())
+            }
+        }
+    }
+
+    fn push(&mut self, tag: &Tag<'a>) {
+        if self.open.len() >= self.depth {
+            if !tag.empty {
+                self.too_deep += 1;
+            }
+            self.tokens.repairs.note("nested too deeply");
+            return;
+        }
+        self.open.push(Open { raw: tag.name });
+        self.closing = tag.empty;
+        if tag.attributes.len() >= 5 {
+            self.scope(tag);
+        }
+    }
+
+    /// Namespace declarations, xml:base and xml:lang of the element just opened.
+    fn scope(&mut self, tag: &Tag<'a>) {
+        if memchr::memmem::find(tag.attributes.as_bytes(), b"xml").is_none() {
+            return;
+        }
+        let level = self.open.len();
+        for (name, value) in xml::attributes(tag.attributes) {
+            if let Some(declared) = name.strip_prefix("xmlns") {
+                let prefix = match declared.strip_prefix(':') {
+                    Some(prefix) => prefix,
+                    None if declared.is_empty() => "",
+                    None => continue,
+                };
+                if self.namespaces.len() >= self.max_namespaces {
+                    self.tokens.repairs.note("too many namespaces");
+                    continue;
+                }
+                let uri = value.trim();
+                self.namespaces.push(Declared { level, prefix, uri, ns: namespace(uri) });
+            } else if name.eq_ignore_ascii_case("xml:base") {
+                let value = xml::unescape(value.trim(), &mut self.tokens.repairs);
+                let outer = self.base().or(self.base.as_ref());
+                let url = match outer {
+                    Some(outer) => outer.join(&value),
+                    None => Url::parse(&value),
+                };
+                if let Ok(url) = url {
+                    self.bases.push((level, url));
+                }
+            } else if name.eq_ignore_ascii_case("xml:lang") {
+                self.languages.push((level, xml::unescape(value.trim(), &mut self.tokens.repairs)));
+            }
+        }
+    }
+
+    fn namespace(&mut self, prefix: &str) -> Ns {
+        let declared =
+            self.namespaces.iter().rev().find(|declared| declared.prefix == prefix).map(|declared| declared.ns);
+        if prefix.is_empty() {
+            return declared.filter(|ns| *ns != Ns::Unknown).unwrap_or(Ns::Core);
+        }
+        match declared {
+            Some(Ns::Unknown) | None => {
+                if declared.is_none() && prefix != "xml" && self.core != Some(prefix) {
+                    self.tokens.repairs.note("undeclared prefix");
+                }
+                if self.core == Some(prefix) { Ns::Core } else { usual_prefix(prefix) }
+            }
+            Some(ns) => ns,
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        let Some(top) = self.open.last() else {
+            self.tokens.repairs.note("end tag without its start tag");
+            return;
+        };
+        if top.raw == name {
+            self.pop_to(self.open.len() - 1);
+            return;
+        }
+        let same = |open: &Open<'_>| open.raw.eq_ignore_ascii_case(name);
+        match self.open.iter().rposition(same) {
+            Some(at) => {
+                self.tokens.repairs.note("element without its end tag");
+                self.pop_to(at);
+            }
+            None => self.tokens.repairs.note("end tag without its start tag"),
+        }
+    }
+
+    fn pop_to(&mut self, level: usize) {
+        self.open.truncate(level);
+        self.closing = false;
+        fn trim<T>(scopes: &mut Vec<T>, level: usize, of: impl Fn(&T) -> usize) {
+            while scopes.last().is_some_and(|scope| of(scope) > level) {
+                scopes.pop();
+            }
+        }
+        trim(&mut self.namespaces, level, |scope| scope.level);
+        trim(&mut self.bases, level, |scope| scope.0);
+        trim(&mut self.languages, level, |scope| scope.0);
+    }
+
+    /// An entry begins inside an entry: the outer one lacks its end tag and ends here. The tag is read again.
+    fn ends_open_entry(&mut self, tag: &Tag<'a>) -> bool {
+        if !ends_entry(tag.name) {
+            return false;
+        }
+        let Some(at) = self.open.iter().rposition(|open| open.raw.eq_ignore_ascii_case(tag.name)) else { return false };
+        self.tokens.repairs.note("element without its end tag");
+        self.pop_to(at);
+        self.ahead = Some(*tag);
+        true
+    }
+
+    /// Does the tag belong behind the text element that is being read, because that one lacks its end tag?
+    fn ends_text(&mut self, tag: &Tag<'a>, element: &Element<'a>) -> bool {
+        if self.ends_open_entry(tag) {
+            return true;
+        }
+        let name = local(tag.name).1;
+        let ends = SIBLINGS.iter().any(|sibling| sibling.eq_ignore_ascii_case(name))
+            || (*element.name == *"title" && TITLE_SIBLINGS.iter().any(|sibling| sibling.eq_ignore_ascii_case(name)));
+        if !ends || element.ns != Ns::Core || self.open.len() != element.level {
+            return false;
+        }
+        self.tokens.repairs.note("element without its end tag");
+        self.pop_to(element.level - 1);
+        self.ahead = Some(*tag);
+        true
+    }
+}
+
+/// What stands in an element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// Nothing but text (which may be escaped markup).
+    Text(Cow<'a, str>),
+    /// Elements, as HTML.
+    Markup(String),
+}
+
+fn append<'a>(out: &mut Cow<'a, str>, text: Cow<'a, str>) {
+    if out.is_empty() {
+        *out = text;
+    } else if !text.is_empty() {
+        out.to_mut().push_str(&text);
+    }
+}
+
+/// Prefix and local name.
+fn local(name: &str) -> (&str, &str) {
+    name.split_once(':').unwrap_or(("", name))
+}
+
+/// Elements that begin an entry, whatever else is open.
+fn ends_entry(name: &str) -> bool {
+    matches!(local(name).1, "item" | "entry" | "ITEM" | "ENTRY" | "Item" | "Entry")
+}
+
+/// Elements of an entry that are no HTML: inside a text they mean that its end tag is missing.
+const SIBLINGS: [&str; 12] = [
+    "guid",
+    "pubDate",
+    "description",
+    "enclosure",
+    "comments",
+    "content:encoded",
+    "updated",
+    "published",
+    "author",
+    "category",
+    "id",
+    "lastBuildDate",
+];
+/// The same for titles, which hold no such HTML.
+const TITLE_SIBLINGS: [&str; 5] = ["link", "title", "summary", "content", "encoded"];
+
+/// Names with capitals in them, as their formats write them.
+const CAMEL_CASE: [(&str, &str); 24] = [
+    ("pubDate", "pubdate"),
+    ("lastBuildDate", "lastbuilddate"),
+    ("RDF", "rdf"),
+    ("managingEditor", "managingeditor"),
+    ("webMaster", "webmaster"),
+    ("textInput", "textinput"),
+    ("textinput", "textinput"),
+    ("skipHours", "skiphours"),
+    ("skipDays", "skipdays"),
+    ("updatePeriod", "updateperiod"),
+    ("updateFrequency", "updatefrequency"),
+    ("updateBase", "updatebase"),
+    ("origLink", "origlink"),
+    ("origEnclosureLink", "origenclosurelink"),
+    ("commentRss", "commentrss"),
+    ("commentRSS", "commentrss"),
+    ("Seq", "seq"),
+    ("Channel", "channel"),
+    ("generatorAgent", "generatoragent"),
+    ("errorReportsTo", "errorreportsto"),
+    ("feedburnerHostname", "feedburnerhostname"),
+    ("browserFriendly", "browserfriendly"),
+    ("emailServiceId", "emailserviceid"),
+    ("episodeType", "episodetype"),
+];
+
+/// HTML elements that have no end tag.
+fn is_void(name: &str) -> bool {
+    matches!(
+        name,
+        "area"
+            | "base"
+            | "br"
+            | "col"
+            | "embed"
+            | "hr"
+            | "img"
+            | "input"
+            | "link"
+            | "meta"
+            | "source"
+            | "track"
+            | "wbr"
+    )
+}
+
+fn escape_into(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+}
+
+/// A namespace by its address: current, old, misspelt by case, with or without its last slash.
+fn namespace(uri: &str) -> Ns {
+    let uri = uri.trim_end_matches(['/', '#']);
+    let lower;
+    let uri = if uri.bytes().any(|b| b.is_ascii_uppercase()) {
+        lower = uri.to_ascii_lowercase();
+        &lower
+    } else {
+        uri
+    };
+    let uri = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://")).unwrap_or(uri);
+    match uri {
+        "www.w3.org/2005/atom"
+        | "purl.org/atom/ns"
+        | "purl.org/atom"
+        | "example.com/newformat"
+        | "example.com/necho"
+        | "purl.org/echo"
+        | "uri/of/echo/namespace"
+        | "purl.org/pie" => Ns::Atom,
+        "purl.org/rss/1.0"
+        | "my.netscape.com/rdf/simple/0.9"
+        | "my.netscape.com/publish/formats/rss-0.91.dtd"
+        | "channel.netscape.com/rdf/simple/0.9"
+        | "purl.org/net/rss1.1"
+        | "backend.userland.com/rss"
+        | "backend.userland.com/rss2"
+        | "backend.userland.com/rss091"
+        | "backend.userland.com/rss092"
+        | "blogs.law.harvard.edu/tech/rss"
+        | "cyber.law.harvard.edu/rss"
+        | "cyber.law.harvard.edu/rss/rss.html"
+        | "purl.org/net/rss1.1/payload"
+        | "www.rssboard.org/rss-specification" => Ns::Core,
+        "www.w3.org/1999/02/22-rdf-syntax-ns" => Ns::Rdf,
+        "purl.org/rss/1.0/modules/content" => Ns::Content,
+        "purl.org/dc/elements/1.1" | "purl.org/dc/elements/1.0" | "purl.org/rss/1.0/modules/dc" | "purl.org/dc" => {
+            Ns::Dc
+        }
+        "purl.org/dc/terms" | "purl.org/rss/1.0/modules/dcterms" => Ns::DcTerms,
+        "purl.org/rss/1.0/modules/syndication" => Ns::Sy,
+        "purl.org/rss/1.0/modules/slash" => Ns::Slash,
+        "wellformedweb.org/commentapi" => Ns::Wfw,
+        "purl.org/syndication/thread/1.0" => Ns::Thr,
+        "search.yahoo.com/mrss"
+        | "video.search.yahoo.com/mrss"
+        | "www.rssboard.org/media-rss"
+        | "tools.search.yahoo.com/mrss" => Ns::Media,
+        "www.itunes.com/dtds/podcast-1.0.dtd"
+        | "www.itunes.com/dtd/podcast-1.0.dtd"
+        | "example.com/dtds/podcast-1.0.dtd" => Ns::Itunes,
+        "www.google.com/schemas/play-podcasts/1.0" => Ns::GooglePlay,
+        "podcastindex.org/namespace/1.0" | "github.com/podcastindex-org/podcast-namespace/blob/main/docs/1.0.md" => {
+            Ns::Podcast
+        }
+        "www.georss.org/georss" | "www.w3.org/2003/01/geo/wgs84_pos" => Ns::GeoRss,
+        "webns.net/mvcb" => Ns::Admin,
+        "www.w3.org/1999/xhtml" => Ns::Xhtml,
+        "rssnamespace.org/feedburner/ext/1.0" => Ns::FeedBurner,
+        "purl.org/syndication/history/1.0" => Ns::History,
+        "purl.org/atompub/tombstones/1.0" => Ns::Tombstones,
+        "web.resource.org/cc" | "backend.userland.com/creativecommonsrssmodule" | "creativecommons.org/ns" => {
+            Ns::CreativeCommons
+        }
+        "www.w3.org/xml/1998/namespace" => Ns::Xml,
+        _ => Ns::Unknown,
+    }
+}
+
+/// What a prefix nobody declared most likely means.
+fn usual_prefix(prefix: &str) -> Ns {
+    match prefix {
+        "atom" | "atom10" | "atom03" | "a10" => Ns::Atom,
+        "rdf" => Ns::Rdf,
+        "rss" => Ns::Core,
+        "content" => Ns::Content,
+        "dc" => Ns::Dc,
+        "dcterms" => Ns::DcTerms,
+        "sy" => Ns::Sy,
+        "slash" => Ns::Slash,
+        "wfw" => Ns::Wfw,
+        "thr" => Ns::Thr,
+        "media" => Ns::Media,
+        "itunes" => Ns::Itunes,
+        "googleplay" => Ns::GooglePlay,
+        "podcast" => Ns::Podcast,
+        "georss" | "geo" => Ns::GeoRss,
+        "admin" => Ns::Admin,
+        "xhtml" | "html" | "body" => Ns::Xhtml,
+        "feedburner" => Ns::FeedBurner,
+        "fh" => Ns::History,
+        "at" => Ns::Tombstones,
+        "cc" | "creativecommons" => Ns::CreativeCommons,
+        "xml" => Ns::Xml,
+        _ => Ns::Unknown,
+    }
+}
