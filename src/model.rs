@@ -248,6 +248,17 @@ pub struct FeedEntry {
     pub origin: Origin,
     /// The entry's link, else its page on this site. Absolute.
     pub link: String,
+    /// Other sources that carry the same story, by name.
+    pub also_in: Vec<AlsoIn>,
+}
+
+/// Another place where a story stands (JSON Feed `_newsdesk.also_in`, Atom link rel="related").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlsoIn {
+    /// Name of the publisher.
+    pub name: String,
+    /// Absolute URL of its copy.
+    pub link: String,
 }
 
 /// An entry withdrawn by its owner (RFC 6721 `at:deleted-entry`).

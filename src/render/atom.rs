@@ -1,0 +1,194 @@
+//! Atom 1.0 (RFC 4287), written with `atom_syndication`.
+//!
+//! The crate writes an `atom:source` without a known date as 1970 and attributes of extensions as they are; both are
+//! seen to here. Its document is cut: an entry is its own document without the namespace, the feed's is head and tail.
+
+use std::collections::BTreeMap;
+
+use atom_syndication::{
+    Category, Content, Entry, Feed as AtomFeed, FixedDateTime, Generator, Link, Person, Source, Text, WriteConfig,
+    extension::Extension,
+};
+
+use crate::model::{self, Feed, Time, Tombstone};
+
+use super::fragment::{Fragment, Piece, is_absolute, is_media_type};
+use super::text;
+
+const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
+const ENTRY_START: &[u8] = b"<entry xmlns=\"http://www.w3.org/2005/Atom\">";
+const FEED_END: &[u8] = b"</feed>";
+const BARE: WriteConfig = WriteConfig { write_document_declaration: false, indent_size: None };
+
+/// Namespace of `at:deleted-entry` (RFC 6721).
+const TOMBSTONES: &str = "http://purl.org/atompub/tombstones/1.0";
+
+pub(super) fn document(feed: &Feed, fragments: &[&Fragment]) -> Vec<u8> {
+    let head = head(feed).write_with_config(Vec::new(), BARE).unwrap_or_default(); // a Vec takes every write
+    let head = head.strip_suffix(FEED_END).unwrap_or(&head);
+    let body: usize = fragments.iter().map(|fragment| fragment.atom.len() + 1).sum();
+    let mut bytes = Vec::with_capacity(DECLARATION.len() + head.len() + body + FEED_END.len() + 2);
+    bytes.extend_from_slice(DECLARATION);
+    bytes.extend_from_slice(head);
+    bytes.push(b'\n');
+    for fragment in fragments {
+        bytes.extend_from_slice(&fragment.atom);
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(FEED_END);
+    bytes.push(b'\n');
+    bytes
+}
+
+/// `<entry>...</entry>`, in the namespace of the feed around it.
+pub(super) fn entry(piece: &Piece<'_>) -> Vec<u8> {
+    let text_bytes = piece.summary.as_ref().map_or(0, |s| s.len()) + piece.content.as_ref().map_or(0, |c| c.len());
+    let room = Vec::with_capacity(1024 + text_bytes + text_bytes / 4);
+    let whole = entry_of(piece).write_with_config(room, BARE).unwrap_or_default();
+    match whole.strip_prefix(ENTRY_START) {
+        Some(inner) => [b"<entry>".as_slice(), inner].concat(),
+        None => whole,
+    }
+}
+
+fn entry_of(piece: &Piece<'_>) -> Entry {
+    let lang = &piece.language;
+    Entry {
+        title: Text { lang: lang.clone(), ..Text::plain(piece.title.clone()) },
+        id: piece.id.clone().into_owned(),
+        updated: instant(piece.updated),
+        authors: piece.authors.iter().map(person).collect(),
+        contributors: piece.contributors.iter().map(person).collect(),
+        categories: piece.categories.iter().map(category).collect(),
+        links: links(piece),
+        published: Some(instant(piece.published)),
+        rights: piece.stated.rights.as_deref().map(text::line).filter(|rights| !rights.is_empty()).map(Text::plain),
+        source: Some(source(piece)),
+        summary: piece.summary.as_ref().map(|html| Text { lang: lang.clone(), ..Text::html(html.clone()) }),
+        content: piece.content.as_ref().map(|html| Content {
+            value: Some(html.clone().into_owned()),
+            content_type: Some("html".to_owned()),
+            lang: lang.clone(),
+            ..Content::default()
+        }),
+        ..Entry::default()
+    }
+}
+
+fn links(piece: &Piece<'_>) -> Vec<Link> {
+    let mut links = vec![Link { href: piece.link.clone().into_owned(), ..Link::default() }];
+    links.extend(piece.links.iter().map(|link| Link {
+        href: link.href.clone(),
+        rel: link.rel.clone(),
+        hreflang: link.hreflang.clone(),
+        mime_type: link.media_type.clone(),
+        title: link.title.clone(),
+        length: None,
+    }));
+    let comments = piece.stated.comments.as_deref().map(text::url).filter(|url| is_absolute(url));
+    if let Some(href) = comments.filter(|url| links.iter().all(|link| link.rel != "replies" || link.href != **url)) {
+        links.push(Link { href: href.into_owned(), rel: "replies".to_owned(), ..Link::default() });
+    }
+    links.extend(piece.also_in.iter().filter(|other| is_absolute(&other.link)).map(|other| Link {
+        href: other.link.clone(),
+        rel: "related".to_owned(),
+        title: Some(other.name.clone()).filter(|name| !name.is_empty()),
+        ..Link::default()
+    }));
+    links.extend(piece.enclosures().map(|(href, enclosure)| Link {
+        href: href.into_owned(),
+        rel: "enclosure".to_owned(),
+        mime_type: enclosure.media_type.clone().filter(|kind| is_media_type(kind)),
+        title: enclosure.title.as_deref().map(text::line).filter(|title| !title.is_empty()),
+        length: enclosure.length.map(|bytes| bytes.to_string()),
+        hreflang: None,
+    }));
+    if let Some(image) = piece.lone_image() {
+        links.push(Link { href: image.into_owned(), rel: "enclosure".to_owned(), ..Link::default() });
+    }
+    links
+}
+
+fn source(piece: &Piece<'_>) -> Source {
+    let origin = &piece.origin;
+    let link = |href: &Option<String>, rel: &str| {
+        href.as_ref().map(|href| Link { href: href.clone(), rel: rel.to_owned(), ..Link::default() })
+    };
+    Source {
+        title: Text { lang: origin.language.clone(), ..Text::plain(origin.title.clone()) },
+        id: origin.id.clone(),
+        // The element is required. A source that states none was last seen to change with this entry.
+        updated: instant(origin.updated.unwrap_or(piece.updated)),
+        authors: origin.authors.iter().map(person).collect(),
+        icon: origin.icon.clone(),
+        links: [link(&origin.link, "alternate"), link(&origin.feed, "self")].into_iter().flatten().collect(),
+        rights: origin.rights.clone().map(Text::plain),
+        subtitle: origin.subtitle.clone().map(Text::plain),
+        ..Source::default()
+    }
+}
+
+fn head(feed: &Feed) -> AtomFeed {
+    let link = |href: String, rel: &str, kind: Option<&str>| Link {
+        href,
+        rel: rel.to_owned(),
+        mime_type: kind.map(str::to_owned),
+        ..Link::default()
+    };
+    let page = text::url(&feed.page);
+    let mut links = vec![
+        link(format!("{page}{}", super::ATOM), "self", Some("application/atom+xml")),
+        link(page.into_owned(), "alternate", Some("text/html")),
+    ];
+    links.extend(feed.hubs.iter().map(|hub| link(text::url(hub).into_owned(), "hub", None)));
+    let tombstones = (!feed.deleted.is_empty()).then(|| ("at".to_owned(), TOMBSTONES.to_owned()));
+    AtomFeed {
+        title: Text::plain(super::title(feed)),
+        id: text::xml(&feed.id).into_owned(),
+        updated: instant(feed.updated),
+        generator: Some(Generator { value: super::GENERATOR.to_owned(), uri: None, version: None }),
+        icon: feed.icon.as_deref().map(|icon| text::url(icon).into_owned()),
+        links,
+        subtitle: feed.description.as_deref().map(text::line).filter(|words| !words.is_empty()).map(Text::plain),
+        lang: feed.language.as_deref().and_then(text::language),
+        namespaces: tombstones.into_iter().collect(),
+        extensions: deleted(&feed.deleted),
+        ..AtomFeed::default()
+    }
+}
+
+/// What its owner withdrew. The crate writes the attributes of extensions as they are given.
+fn deleted(tombstones: &[Tombstone]) -> BTreeMap<String, BTreeMap<String, Vec<Extension>>> {
+    let element = |tombstone: &Tombstone| Extension {
+        name: "at:deleted-entry".to_owned(),
+        attrs: BTreeMap::from([
+            ("ref".to_owned(), text::escape_html(&text::xml(&tombstone.id.0))),
+            ("when".to_owned(), text::rfc3339(tombstone.when)),
+        ]),
+        ..Extension::default()
+    };
+    match tombstones {
+        [] => BTreeMap::new(),
+        _ => BTreeMap::from([(
+            "at".to_owned(),
+            BTreeMap::from([("deleted-entry".to_owned(), tombstones.iter().map(element).collect())]),
+        )]),
+    }
+}
+
+fn person(person: &model::Person) -> Person {
+    Person {
+        name: person.name.clone().unwrap_or_default(),
+        email: person.email.clone(),
+        uri: person.uri.clone(),
+        ..Person::default()
+    }
+}
+
+fn category(category: &model::Category) -> Category {
+    Category { term: category.term.clone(), scheme: category.scheme.clone(), label: category.label.clone() }
+}
+
+fn instant(time: Time) -> FixedDateTime {
+    text::instant(time).fixed_offset()
+}

@@ -1,0 +1,230 @@
+//! Pages: what people see in a browser. No script, one stylesheet, plain links; made for a strict
+//! Content-Security-Policy (`default-src 'none'; style-src 'self'; img-src * data:; media-src *`).
+//!
+//! The types are plain data: whoever serves a page fills them in. Times are shown in [`Site::timezone`].
+
+use chrono_tz::Tz;
+
+use crate::model::{AlsoIn, Enclosure, Html, Person, Time};
+
+/// What every page says of the site.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub title: String,
+    /// Absolute base of the site, with a slash at its end: `https://example.org/news/`.
+    pub url: String,
+    /// Path of `url`, with a slash at both ends: `/news/`. Links inside the site start with it.
+    pub base_path: String,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    pub timezone: Tz,
+    /// Sections in the order of the configuration, for the navigation.
+    pub sections: Vec<SectionLink>,
+}
+
+/// Name (path segment) and title of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionLink {
+    pub name: String,
+    pub title: String,
+}
+
+/// Somebody who is named, with an address if it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Named {
+    pub name: String,
+    /// Absolute URL.
+    pub link: Option<String>,
+}
+
+/// One entry in a list.
+#[derive(Debug, Clone)]
+pub struct EntryLine {
+    /// Plain text; may be empty.
+    pub title: String,
+    /// Absolute URL of the entry.
+    pub link: String,
+    /// Plain text; cut at about 300 characters where it is longer.
+    pub summary: Option<String>,
+    pub origin: Named,
+    /// The effective date.
+    pub published: Time,
+    pub language: Option<String>,
+    /// Its id, for `/entries/ID`; `None`: no such page is offered.
+    pub id: Option<String>,
+    pub also_in: Vec<AlsoIn>,
+}
+
+/// `/`: all sections with their newest entries.
+#[derive(Debug, Clone)]
+pub struct SitePage {
+    pub site: Site,
+    pub description: Option<String>,
+    pub sections: Vec<SectionCard>,
+    /// Entries of the whole site, newest first; shown when there are no sections.
+    pub newest: Vec<EntryLine>,
+    /// Where the configuration is read from or looked for, as words for the operator of an empty site.
+    pub configuration: Option<String>,
+}
+
+/// A section on the front page.
+#[derive(Debug, Clone)]
+pub struct SectionCard {
+    pub name: String,
+    pub title: String,
+    pub description: Option<String>,
+    pub language: Option<String>,
+    /// A few, newest first.
+    pub newest: Vec<EntryLine>,
+}
+
+/// `/SECTION/`: its entries, newest first, by day. Also `/sources/NAME/`.
+#[derive(Debug, Clone)]
+pub struct SectionPage {
+    pub site: Site,
+    /// Path below the base with a slash at its end: `politics/`, `sources/bbc/`.
+    pub path: String,
+    pub title: String,
+    pub description: Option<String>,
+    pub language: Option<String>,
+    pub entries: Vec<EntryLine>,
+}
+
+/// `/articles/SLUG`: a local article.
+#[derive(Debug, Clone)]
+pub struct ArticlePage {
+    pub site: Site,
+    /// Path below the base: `articles/SLUG`, percent-encoded.
+    pub path: String,
+    pub title: String,
+    pub summary: Option<String>,
+    pub content: Html,
+    pub authors: Vec<Person>,
+    pub published: Time,
+    /// Shown if it is later than `published`.
+    pub updated: Time,
+    pub language: Option<String>,
+    /// Whom it credits.
+    pub origin: Option<Named>,
+    /// Where it appears; their feeds are the page's autodiscovery.
+    pub sections: Vec<SectionLink>,
+    pub categories: Vec<String>,
+    pub image: Option<String>,
+    pub enclosures: Vec<Enclosure>,
+    pub rights: Option<String>,
+    pub id: Option<String>,
+}
+
+/// `/entries/ID`: where an entry came from and where it appears.
+#[derive(Debug, Clone)]
+pub struct EntryPage {
+    pub site: Site,
+    pub id: String,
+    pub title: String,
+    pub link: String,
+    pub summary: Option<String>,
+    pub language: Option<String>,
+    pub authors: Vec<Person>,
+    pub categories: Vec<String>,
+    /// Our source that brought it.
+    pub source: Named,
+    /// Whom it is credited to.
+    pub origin: Named,
+    /// As the source states them.
+    pub stated_published: Option<Time>,
+    pub stated_updated: Option<Time>,
+    pub first_seen: Time,
+    /// What feeds state as published, and what orders them.
+    pub effective: Time,
+    pub updated: Time,
+    pub sections: Vec<SectionLink>,
+    pub also_in: Vec<AlsoIn>,
+}
+
+/// `/status`: how every source is.
+#[derive(Debug, Clone)]
+pub struct StatusPage {
+    pub site: Site,
+    pub sources: Vec<SourceRow>,
+    /// Sentences about the daemon as a whole (entries left out of a feed, a section that could not be published).
+    pub notices: Vec<String>,
+}
+
+/// One source on the status page.
+#[derive(Debug, Clone)]
+pub struct SourceRow {
+    pub name: String,
+    /// Its home page or feed; `None` for folders and private sources.
+    pub link: Option<String>,
+    pub mark: Mark,
+    pub last_success: Option<Time>,
+    pub last_try: Option<Time>,
+    /// Outcome of the last try, in words; never an address of others.
+    pub outcome: String,
+    /// In a row.
+    pub failures: u32,
+    pub next_poll: Option<Time>,
+    /// Why then.
+    pub why: String,
+    /// Entries in the store.
+    pub entries: u64,
+}
+
+/// A source's health at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    Well,
+    /// Not asked yet.
+    Waiting,
+    Failing,
+    /// The publisher said 410.
+    Gone,
+}
+
+/// An error in the dress of the site.
+#[derive(Debug, Clone)]
+pub struct ErrorPage {
+    pub site: Site,
+    pub status: u16,
+    pub title: String,
+    /// What to do now.
+    pub advice: String,
+}
+
+/// The one stylesheet, served as `style.css` below the base.
+pub const STYLE: &str = include_str!("pages/style.css");
+
+/// SVG, served as `favicon.svg` below the base with `image/svg+xml`.
+pub fn favicon() -> &'static [u8] {
+    include_bytes!("pages/favicon.svg")
+}
+
+pub fn site_page(page: &SitePage) -> String {
+    frame(&page.site, &page.site.title)
+}
+
+pub fn section_page(page: &SectionPage) -> String {
+    frame(&page.site, &page.title)
+}
+
+pub fn article_page(page: &ArticlePage) -> String {
+    frame(&page.site, &page.title)
+}
+
+pub fn entry_page(page: &EntryPage) -> String {
+    frame(&page.site, &page.title)
+}
+
+pub fn status_page(page: &StatusPage) -> String {
+    frame(&page.site, "Status")
+}
+
+pub fn error_page(page: &ErrorPage) -> String {
+    frame(&page.site, &page.title)
+}
+
+fn frame(site: &Site, title: &str) -> String {
+    let title = crate::render::text::escape_html(title);
+    let style = crate::render::text::escape_html(&format!("{}style.css", site.base_path));
+    format!("<!doctype html>\n<title>{title}</title>\n<link rel=\"stylesheet\" href=\"{style}\">\n<h1>{title}</h1>\n")
+}
