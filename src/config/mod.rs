@@ -1,5 +1,29 @@
 //! Config: `newsdesk.toml` as written -> checked [`Settings`], or every complaint at once.
+//!
+//! May use: `model`, `schedule` (cron lines), `sections` (rules), `parse::opml`; reads the configuration and the files
+//! that it names (OPML, secrets). Never: the network, the store, a clock.
 
+pub mod complaint;
+pub mod find;
 pub mod settings;
 
+mod check;
+mod file;
+
+use std::path::Path;
+
+pub use complaint::{Complaint, Complaints, Severity};
+pub use find::{Found, Locations, find};
 pub use settings::Settings;
+
+/// Reads `path` and the OPML and secret files that it names. Warnings are in [`Settings::warnings`]; when there is an
+/// error, all errors and warnings of the run come back together.
+pub fn load(path: &Path, locations: &Locations) -> Result<Settings, Complaints> {
+    check::settings(file::read(path)?, locations)
+}
+
+/// What holds with no configuration at all: nothing is read, nothing but an empty site is published.
+pub fn defaults(locations: &Locations) -> Settings {
+    // An empty configuration is valid, which a test proves.
+    check::settings(file::empty(), locations).expect("the built-in defaults are valid")
+}

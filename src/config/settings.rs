@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use url::Url;
 
+use super::complaint::Complaint;
 use crate::fetch::address::AllowNetwork;
 use crate::model::{OriginNames, Section};
 pub use crate::parse::plain::SectionLine;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub also_read: Vec<PathBuf>,
     /// Hash of all that was read. Two nodes with one print publish the same bytes.
     pub print: String,
+    /// What its owner should know although it works.
+    pub warnings: Vec<Complaint>,
 }
 
 #[derive(Debug, Clone)]

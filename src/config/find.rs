@@ -1,0 +1,145 @@
+//! Where the configuration and the state are: flags first, then the environment, then the usual places.
+//!
+//! May look at the environment and ask whether a file is there; reads nothing.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration was found, and by whose word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// This file is meant; it need not exist if it was named outright.
+    File {
+        path: PathBuf,
+        /// `--config`, `NEWSDESK_CONFIG` ...: how people call the place.
+        by: &'static str,
+    },
+    /// There is none: built-in defaults. These were looked for, in this order.
+    Nowhere { looked_for: Vec<PathBuf> },
+}
+
+impl Found {
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Found::File { path, .. } => Some(path),
+            Found::Nowhere { .. } => None,
+        }
+    }
+}
+
+/// Folders that the configuration takes as given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locations {
+    /// The store and whatever else must survive a restart. Need not exist yet.
+    pub state_dir: PathBuf,
+    /// systemd's `$CREDENTIALS_DIRECTORY`: a password file named without a slash is looked for here first.
+    pub credentials_dir: Option<PathBuf>,
+}
+
+impl Locations {
+    /// `--state`, else `$STATE_DIRECTORY`, `$XDG_STATE_HOME/newsdesk`, `~/.local/state/newsdesk`.
+    pub fn from_env(state: Option<&Path>) -> Locations {
+        locations(state, &environment)
+    }
+}
+
+/// The configuration file: `--config`, else `NEWSDESK_CONFIG`, `$CONFIGURATION_DIRECTORY`, `./config/newsdesk.toml`,
+/// `$XDG_CONFIG_HOME/newsdesk/newsdesk.toml`, `/etc/newsdesk/newsdesk.toml`.
+pub fn find(explicit: Option<&Path>) -> Found {
+    find_among(explicit, &environment, &|path| {
+        // One that may not be looked at is the one that was meant: reading it says why it cannot be read.
+        path.try_exists().unwrap_or(true)
+    })
+}
+
+type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// An empty variable is an unset one.
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn find_among(explicit: Option<&Path>, env: Environment<'_>, exists: &dyn Fn(&Path) -> bool) -> Found {
+    if let Some(path) = explicit {
+        return Found::File { path: path.to_path_buf(), by: "--config" };
+    }
+    if let Some(path) = env("NEWSDESK_CONFIG") {
+        return Found::File { path: path.into(), by: "NEWSDESK_CONFIG" };
+    }
+    let mut candidates: Vec<(PathBuf, &'static str)> = Vec::new();
+    // systemd joins several directories by colons.
+    for dir in env("CONFIGURATION_DIRECTORY").iter().flat_map(std::env::split_paths) {
+        candidates.push((dir.join("newsdesk.toml"), "$CONFIGURATION_DIRECTORY"));
+    }
+    candidates.push((PathBuf::from("config/newsdesk.toml"), "the working directory"));
+    if let Some(dir) = xdg(env, "XDG_CONFIG_HOME", ".config") {
+        candidates.push((dir.join("newsdesk/newsdesk.toml"), "$XDG_CONFIG_HOME"));
+    }
+    candidates.push((PathBuf::from("/etc/newsdesk/newsdesk.toml"), "/etc"));
+    match candidates.iter().find(|(path, _)| exists(path)) {
+        Some((path, by)) => Found::File { path: path.clone(), by },
+        None => Found::Nowhere { looked_for: candidates.into_iter().map(|(path, _)| path).collect() },
+    }
+}
+
+fn locations(state: Option<&Path>, env: Environment<'_>) -> Locations {
+    let from_systemd = || env("STATE_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
+    let from_home = || xdg(env, "XDG_STATE_HOME", ".local/state").map(|dir| dir.join("newsdesk"));
+    let state_dir = state.map(Path::to_path_buf).or_else(from_systemd).or_else(from_home);
+    Locations {
+        state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/newsdesk")),
+        credentials_dir: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+    }
+}
+
+/// The XDG base directory specification: a relative value is to be ignored.
+fn xdg(env: Environment<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    let stated = env(variable).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    stated.or_else(|| env("HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()).map(|home| home.join(below_home)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env<'a>(set: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
+        |name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+    }
+
+    fn check(set: &[(&str, &str)], existing: &[&str], expected: Option<&str>) {
+        let found = find_among(None, &env(set), &|path| existing.iter().any(|known| path == Path::new(known)));
+        assert_eq!(found.path(), expected.map(Path::new), "{found:?}");
+    }
+
+    #[test]
+    fn the_nearest_configuration_wins() {
+        let home = ("HOME", "/home/ada");
+        let all = ["/etc/newsdesk/newsdesk.toml", "/home/ada/.config/newsdesk/newsdesk.toml", "config/newsdesk.toml"];
+        check(&[home], &all, Some("config/newsdesk.toml"));
+        check(&[home], &all[..2], Some("/home/ada/.config/newsdesk/newsdesk.toml"));
+        check(&[home, ("XDG_CONFIG_HOME", "/x")], &all[..2], Some("/etc/newsdesk/newsdesk.toml"));
+        check(&[home, ("XDG_CONFIG_HOME", "x")], &all[..2], Some("/home/ada/.config/newsdesk/newsdesk.toml"));
+        check(&[("CONFIGURATION_DIRECTORY", "/a:/b")], &["/b/newsdesk.toml"], Some("/b/newsdesk.toml"));
+        check(&[("CONFIGURATION_DIRECTORY", "/a")], &all, Some("config/newsdesk.toml"));
+        check(&[("NEWSDESK_CONFIG", "/missing")], &all, Some("/missing"));
+        check(&[], &[], None);
+    }
+
+    #[test]
+    fn a_flag_outranks_everything() {
+        let found = find_among(Some(Path::new("my.toml")), &env(&[("NEWSDESK_CONFIG", "/other")]), &|_| true);
+        assert_eq!(found, Found::File { path: PathBuf::from("my.toml"), by: "--config" });
+    }
+
+    #[test]
+    fn state_has_its_place() {
+        let check = |state: Option<&str>, set: &[(&str, &str)], expected: &str| {
+            assert_eq!(locations(state.map(Path::new), &env(set)).state_dir, Path::new(expected));
+        };
+        check(Some("s"), &[("STATE_DIRECTORY", "/var/lib/newsdesk")], "s");
+        check(None, &[("STATE_DIRECTORY", "/var/lib/newsdesk:/b"), ("HOME", "/h")], "/var/lib/newsdesk");
+        check(None, &[("XDG_STATE_HOME", "/x"), ("HOME", "/h")], "/x/newsdesk");
+        check(None, &[("HOME", "/h")], "/h/.local/state/newsdesk");
+        check(None, &[], "/var/lib/newsdesk");
+    }
+}
