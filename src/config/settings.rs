@@ -15,6 +15,8 @@ pub use crate::parse::plain::SectionLine;
 use crate::schedule::cron::CronLine;
 use crate::sections::Rule;
 
+pub use crate::schedule::Cadence;
+
 /// Everything that `newsdesk.toml` says, with defaults filled in and paths made absolute.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -122,14 +124,6 @@ pub struct ScheduleSettings {
     /// When folders are read again although nothing was seen to change.
     pub rescan: CronLine,
     pub retention: CronLine,
-}
-
-/// When a source is polled.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cadence {
-    /// From the source's own rhythm.
-    Adaptive,
-    Cron(CronLine),
 }
 
 /// One source, checked.

@@ -1,1 +1,1 @@
-//!
+//! Http: one GET through the door.

@@ -1,7 +1,16 @@
 //! Fetch: the one door to the network, and the folders of articles.
+//!
+//! May use: `model`, `config`, the words of `schedule`. It does I/O and decides nothing: when to ask is `schedule`'s,
+//! what an answer means is `parse`'s.
+//!
+//! ```text
+//! http      one GET through the door: validators, redirects, limits, deadlines, errors in words
+//! coding    gzip, deflate, br, zstd: decoded while they stream, and counted
+//! address   the guard: which addresses are contacted at all
+//! folder    article files
+//! ```
 
 pub mod address;
-pub mod budget;
 pub mod folder;
 pub mod http;
 pub mod watch;

@@ -1,0 +1,213 @@
+//! Failures: how long a source or its host is left alone. Nothing is ever given up, and the first success ends it.
+
+use std::collections::{HashMap, VecDeque};
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::{LONGEST_WAIT, Poll, span};
+use crate::model::Time;
+
+/// 410: asked again after a day, then in this step.
+pub const GONE_AGAIN: TimeDelta = TimeDelta::days(30);
+/// A 403 this soon after a 429 is a 429: some hosts block those who came too often.
+const SOON: TimeDelta = TimeDelta::hours(6);
+/// While the fault is ours, this is when we look again.
+const OUTAGE_RETRY: TimeDelta = TimeDelta::minutes(2);
+
+/// Why a poll failed, as far as it matters for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// 410.
+    Gone,
+    /// 404.
+    NotFound,
+    /// 403.
+    Forbidden,
+    /// 429.
+    TooMany,
+    /// Any other 4xx.
+    Refused,
+    /// 503.
+    Unavailable,
+    /// Any other 5xx.
+    ServerError,
+    /// The name does not resolve.
+    Dns,
+    Connect,
+    Tls,
+    Timeout,
+    /// More bytes than `max-body`.
+    TooLarge,
+    /// More than one content coding, an unknown one, or one that does not decode.
+    BadCoding,
+    /// The connection ended before the body did.
+    CutShort,
+    /// The address is not a public one.
+    AddressRefused,
+    /// Too many, in a circle, to nowhere, or out of http and https.
+    Redirects,
+    /// 304, though nothing was remembered to compare with.
+    UnaskedNotModified,
+    /// 206, though no range was asked for.
+    UnaskedPartial,
+    /// A status that is neither 200 nor 304 nor any of the above.
+    UnexpectedStatus,
+    /// The answer is not HTTP.
+    Protocol,
+    /// The document is not a feed, or cannot be read at all.
+    NotAFeed,
+    /// The source's own settings cannot be sent (a header with a line break).
+    Settings,
+    /// Nothing of the publisher's: our disk, our store.
+    Ours,
+}
+
+impl Failure {
+    /// Does it prove that the line to the world works?
+    fn reached(self) -> bool {
+        use Failure::*;
+        matches!(self, Gone | NotFound | Forbidden | TooMany | Refused | Settings | Ours | AddressRefused)
+    }
+
+    fn words(self) -> &'static str {
+        use Failure::*;
+        match self {
+            Gone => "gone (410)",
+            NotFound => "not found (404)",
+            Forbidden => "forbidden (403)",
+            TooMany => "too many requests (429)",
+            Refused => "refused (4xx)",
+            Unavailable => "unavailable (503)",
+            ServerError => "server error (5xx)",
+            Dns => "its name does not resolve",
+            Connect => "no connection",
+            Tls => "no secure connection",
+            Timeout => "too slow",
+            TooLarge => "too large",
+            BadCoding => "content coding cannot be read",
+            CutShort => "cut short",
+            AddressRefused => "address is not public",
+            Redirects => "redirects lead nowhere",
+            UnaskedNotModified => "304 that was not asked for",
+            UnaskedPartial => "206 that was not asked for",
+            UnexpectedStatus => "unexpected status",
+            Protocol => "not HTTP",
+            NotAFeed => "not a feed",
+            Settings => "its settings cannot be sent",
+            Ours => "our own trouble",
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// Why and until when a source is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delay {
+    pub until: Time,
+    /// The publisher named the time: no earlier.
+    pub exact: bool,
+    pub reason: String,
+}
+
+/// A 403 soon after a 429 is one.
+pub(super) fn meaning(failure: Failure, limited_at: Option<Time>, now: Time) -> Failure {
+    let soon = limited_at.is_some_and(|at| at <= now && now - at <= SOON);
+    if failure == Failure::Forbidden && soon { Failure::TooMany } else { failure }
+}
+
+/// How long a host that named a time is left alone: as long as it says, at most a day; when it keeps saying so, at
+/// least a minute, then two, four ... so that "Retry-After: 1" cannot make us ask every second.
+pub fn park(stated: TimeDelta, times: u32) -> TimeDelta {
+    let floor = if times < 2 { TimeDelta::zero() } else { doubled(TimeDelta::minutes(1), times - 2) };
+    stated.max(floor).min(LONGEST_WAIT)
+}
+
+/// The delay of a source whose normal wait would be `interval`. `None`: the last poll succeeded.
+pub(super) fn delay(poll: &Poll, interval: TimeDelta, now: Time) -> Option<Delay> {
+    let failure = poll.last_failure?;
+    if poll.frozen {
+        let reason = format!("most hosts fail, so the fault is taken to be ours ({failure})");
+        return Some(Delay { until: now + OUTAGE_RETRY.min(interval), exact: false, reason });
+    }
+    if let Some(until) = poll.parked_until {
+        let reason = format!("parked by the host for {}: {failure}", span(until - now));
+        return Some(Delay { until, exact: true, reason });
+    }
+    let (wait, reason) = match failure {
+        Failure::Gone if poll.gone_times < 2 => (LONGEST_WAIT, format!("{failure}, asked again after a day")),
+        Failure::Gone => (GONE_AGAIN, format!("{failure}, asked again every month")),
+        Failure::TooMany => (backed_off(interval, poll.limited_times), format!("{failure}")),
+        _ if poll.failures == 1 => (backed_off(interval, 1), format!("after a failure: {failure}")),
+        _ => {
+            let times = poll.failures;
+            (backed_off(interval, times), format!("after {times} failures in a row, last: {failure}"))
+        }
+    };
+    Some(Delay { until: now + wait, exact: false, reason })
+}
+
+/// `interval` x 2^`times`, at most a day (or the interval itself, where that is longer).
+fn backed_off(interval: TimeDelta, times: u32) -> TimeDelta {
+    doubled(interval, times).min(LONGEST_WAIT.max(interval))
+}
+
+fn doubled(wait: TimeDelta, times: u32) -> TimeDelta {
+    // Twenty doublings of a second are twelve days: beyond every cap, and far from an overflow.
+    wait.min(TimeDelta::days(366)) * (1i32 << times.min(20))
+}
+
+/// Tells an outage of ours from troubles of theirs: when of at least five hosts asked within five minutes over 60 %
+/// fail, counters freeze.
+///
+/// An answer with a 4xx status is a failure of the source, but proves that the line works.
+#[derive(Debug, Default)]
+pub struct Outage {
+    /// Oldest first; a host asked again stands here twice, the later one counts.
+    asked: VecDeque<(Time, String)>,
+    /// Host -> when it was asked last, and whether it failed.
+    hosts: HashMap<String, (Time, bool)>,
+    failing: usize,
+}
+
+impl Outage {
+    const WINDOW: TimeDelta = TimeDelta::minutes(5);
+    const LEAST_HOSTS: usize = 5;
+
+    /// `host`: its bucket. `failure`: `None` for a success.
+    pub fn note(&mut self, host: &str, failure: Option<Failure>, now: Time) {
+        self.forget(now);
+        let failed = failure.is_some_and(|failure| !failure.reached());
+        if let Some((_, before)) = self.hosts.insert(host.to_owned(), (now, failed)) {
+            self.failing -= usize::from(before);
+        }
+        self.failing += usize::from(failed);
+        self.asked.push_back((now, host.to_owned()));
+    }
+
+    /// Is the fault ours?
+    pub fn is_ours(&mut self, now: Time) -> bool {
+        self.forget(now);
+        let asked = self.hosts.len();
+        asked >= Self::LEAST_HOSTS && self.failing * 10 > asked * 6
+    }
+
+    fn forget(&mut self, now: Time) {
+        // What lies in the future was asked before the clock was set back.
+        let stale = |at: Time| at > now || now - at > Self::WINDOW;
+        while self.asked.front().is_some_and(|(at, _)| stale(*at)) {
+            let Some((at, host)) = self.asked.pop_front() else { break };
+            if self.hosts.get(&host).is_some_and(|(last, _)| *last == at)
+                && let Some((_, failed)) = self.hosts.remove(&host)
+            {
+                self.failing -= usize::from(failed);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Permanent redirects (301, 308): followed at once, remembered only when they have proved themselves.
+//!
+//! The configured URL stays on record. A redirect is adopted after three successful polls in a row through the same
+//! all-permanent chain to a feed with overlapping ids, and left again when the adopted URL fails three times in a row.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+const AGREEING: u32 = 3;
+const FAILING: u32 = 3;
+
+/// What is remembered of a source's redirects; part of [`super::Poll`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Moved {
+    /// The configured URL that all this is about: when the operator writes another one, nothing is remembered.
+    configured: Option<Url>,
+    /// Asked instead of the configured one.
+    adopted: Option<Url>,
+    /// Targets of the last poll's redirects, if all were permanent and the document was the same feed.
+    chain: Vec<Url>,
+    /// Polls in a row that went through `chain`.
+    agreed: u32,
+    /// Failures in a row of the adopted URL.
+    failed: u32,
+}
+
+/// One redirect that was followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    pub to: Url,
+}
+
+impl Hop {
+    fn permanent(&self) -> bool {
+        matches!(self.status, 301 | 308)
+    }
+}
+
+impl Moved {
+    /// The URL to ask now.
+    pub fn ask<'a>(&'a self, configured: &'a Url) -> &'a Url {
+        match &self.adopted {
+            Some(adopted) if self.configured.as_ref() == Some(configured) => adopted,
+            _ => configured,
+        }
+    }
+
+    /// The URL that the operator should write instead of the configured one.
+    pub fn suggestion(&self, configured: &Url) -> Option<&Url> {
+        self.adopted.as_ref().filter(|_| self.configured.as_ref() == Some(configured))
+    }
+
+    /// A poll of [`Moved::ask`] succeeded through `hops`. `same_feed`: it was not modified, or is a feed some of whose
+    /// ids are known. `true`: from now on another URL is asked.
+    pub fn succeeded(&mut self, configured: &Url, hops: &[Hop], same_feed: bool) -> bool {
+        self.about(configured);
+        self.failed = 0;
+        let Some(last) = hops.last().filter(|_| same_feed && hops.iter().all(Hop::permanent)) else {
+            self.forget_chain();
+            return false;
+        };
+        let same_chain = self.chain.iter().eq(hops.iter().map(|hop| &hop.to));
+        self.agreed = if same_chain { self.agreed + 1 } else { 1 };
+        self.chain = hops.iter().map(|hop| hop.to.clone()).collect();
+        if self.agreed < AGREEING {
+            return false;
+        }
+        // A chain that ends where the operator pointed us is no move.
+        self.adopted = Some(last.to.clone()).filter(|to| to != configured);
+        self.forget_chain();
+        true
+    }
+
+    /// A poll of [`Moved::ask`] failed. `true`: from now on the configured URL is asked again.
+    pub fn failed(&mut self, configured: &Url) -> bool {
+        self.about(configured);
+        self.forget_chain();
+        if self.adopted.is_none() {
+            return false;
+        }
+        self.failed += 1;
+        if self.failed < FAILING {
+            return false;
+        }
+        *self = Moved { configured: Some(configured.clone()), ..Moved::default() };
+        true
+    }
+
+    fn about(&mut self, configured: &Url) {
+        if self.configured.as_ref() != Some(configured) {
+            *self = Moved { configured: Some(configured.clone()), ..Moved::default() };
+        }
+    }
+
+    fn forget_chain(&mut self) {
+        self.chain.clear();
+        self.agreed = 0;
+    }
+}
