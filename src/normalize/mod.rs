@@ -9,8 +9,8 @@ pub mod neutral;
 
 use url::Url;
 
-use crate::model::{Category, Enclosure, Link, Origin, OriginNames, Person, Stated, Time};
-use crate::parse::feed::{Attribution, ParsedSource};
+use crate::model::{Category, Enclosure, Html, Link, Origin, OriginNames, Person, Stated, Time};
+use crate::parse::feed::{Attribution, ParsedSource, Text};
 use crate::parse::{Format, ParsedEntry, ParsedFeed};
 use identity::{Key, Offer, Print};
 
@@ -141,9 +141,9 @@ fn held_back(entry: &ParsedEntry, stated: &Stated, file: Option<&File<'_>>) -> O
 
 fn stated(entry: &ParsedEntry, feed: &ParsedFeed, context: &Context<'_>) -> Stated {
     let link = |href: &str| links::web(href, context.tracking);
-    let content = entry.content.as_ref().and_then(clean::text);
+    let content = body(entry.content.as_ref(), context);
     // A feed that gives one text in both places says it once; an article's single paragraph is its summary too.
-    let summary = entry.summary.as_ref().and_then(clean::text).filter(|text| feed.format == Format::Article || Some(text) != content.as_ref());
+    let summary = body(entry.summary.as_ref(), context).filter(|text| feed.format == Format::Article || Some(text) != content.as_ref());
     let mut sections: Vec<String> = entry.sections.clone();
     sections.extend(context.file.and_then(|file| file.section).map(str::to_owned));
     sections.sort();
@@ -171,6 +171,14 @@ fn stated(entry: &ParsedEntry, feed: &ParsedFeed, context: &Context<'_>) -> Stat
         image: entry.image.as_deref().and_then(|url| links::absolute(url, article_base(context).as_ref())),
         origin: entry_origin(entry, context),
         sections,
+    }
+}
+
+/// Sanitized; what an article refers to by a relative address stands beside its file.
+fn body(text: Option<&Text>, context: &Context<'_>) -> Option<Html> {
+    match (text?, article_base(context)) {
+        (text, Some(base)) if text.base.is_none() => clean::text(&Text { base: Some(base), ..text.clone() }),
+        (text, _) => clean::text(text),
     }
 }
 

@@ -73,12 +73,12 @@ impl Store {
     }
 
     /// What was withdrawn from a section between two moments, newest first.
-    pub async fn tombstones(&self, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
+    pub async fn tombstones(&self, section: i64, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
         self.read(move |db| {
-            let sql = "SELECT published_id, withdrawn FROM entry WHERE withdrawn > ?1 AND withdrawn <= ?2
+            let sql = "SELECT published_id, withdrawn FROM tombstone WHERE section = ?1 AND withdrawn > ?2 AND withdrawn <= ?3
                 ORDER BY withdrawn DESC, published_id LIMIT 200";
             let mut statement = db.prepare_cached(sql)?;
-            let rows = statement.query_map([after.timestamp(), until.timestamp()], |row| {
+            let rows = statement.query_map([section, after.timestamp(), until.timestamp()], |row| {
                 Ok(Tombstone { id: EntryId(row.get(0)?), when: time(row.get(1)?) })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -187,12 +187,11 @@ impl Store {
 /// Row, source and key of entries that retention removes, a batch of them. Local articles live as long as their file.
 fn expired(db: &Connection, before: Time, keep: usize) -> Result<Vec<(i64, i64, Vec<u8>)>, StoreError> {
     const BATCH: usize = 200;
-    let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
     let sql = "SELECT source, count(*), min(effective) FROM entry GROUP BY source";
     let mut statement = db.prepare_cached(sql)?;
-    let sources: Vec<(i64, i64, i64)> = statement.query_map([], columns)?.collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
+    let sources: Vec<(i64, i64, i64)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    let mut found: Vec<(i64, i64, Vec<u8>)> = Vec::new();
     for (source, count, oldest) in sources {
         let sql = "SELECT effective FROM entry WHERE source = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2";
         let crowded = if count > keep {
@@ -204,7 +203,8 @@ fn expired(db: &Connection, before: Time, keep: usize) -> Result<Vec<(i64, i64, 
         if oldest < limit {
             let sql = "SELECT id, source, key FROM entry WHERE source = ?1 AND effective < ?2 AND slug IS NULL ORDER BY effective LIMIT ?3";
             let mut statement = db.prepare_cached(sql)?;
-            let rows = statement.query_map(params![source, limit, BATCH - found.len()], columns)?;
+            let room = i64::try_from(BATCH.saturating_sub(found.len())).unwrap_or(0);
+            let rows = statement.query_map(params![source, limit, room], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             found.extend(rows.collect::<Result<Vec<_>, _>>()?);
         }
         if found.len() >= BATCH {
@@ -361,6 +361,7 @@ fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Appli
     let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, encode(&entry.stated)?];
     let (id, slug, effective): (String, Option<String>, i64) =
         db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
     if let Some(key) = &entry.key {
         let hash = key.hash();
         // The key it had stays known as an alias: a source may go back.
@@ -384,6 +385,10 @@ fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Applied) -> Resu
         .prepare_cached(sql)?
         .query_row(params![row, now.timestamp()], |row| Ok(Withdrawn { id: EntryId(row.get(0)?), slug: row.get(1)? }))
         .optional()?;
+    if let Some(left) = &left {
+        let sql = "INSERT OR REPLACE INTO tombstone (section, published_id, withdrawn) SELECT section, ?2, ?3 FROM member WHERE entry = ?1";
+        db.prepare_cached(sql)?.execute(params![row, left.id.0, now.timestamp()])?;
+    }
     db.prepare_cached("DELETE FROM member WHERE entry = ?1")?.execute([row])?;
     applied.withdrawn.extend(left);
     Ok(())

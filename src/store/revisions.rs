@@ -29,7 +29,7 @@ impl Store {
                     body: row.get(1)?,
                     etag: row.get(2)?,
                     modified: entries::time(row.get(3)?),
-                    counter: row.get(4)?,
+                    counter: row.get::<_, i64>(4)?.unsigned_abs(),
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -45,7 +45,8 @@ impl Store {
                 modified = excluded.modified, counter = excluded.counter";
             let mut statement = db.prepare_cached(sql)?;
             for revision in &revisions {
-                let StoredRevision { path, body, etag, modified, counter } = revision;
+                let counter = i64::try_from(revision.counter).unwrap_or(i64::MAX);
+                let StoredRevision { path, body, etag, modified, .. } = revision;
                 statement.execute(params![path, body, etag, modified.timestamp(), counter])?;
             }
             Ok(())

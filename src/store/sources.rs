@@ -138,7 +138,7 @@ fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
         name: row.get(1)?,
         origin: origin(row.get(2)?, row.get(3)?)?,
         state: parse_state(&state)?,
-        entries: row.get(5)?,
+        entries: row.get::<_, i64>(5)?.unsigned_abs(),
         newest: row.get::<_, Option<i64>>(6)?.map(super::entries::time),
     })
 }

@@ -73,6 +73,16 @@ CREATE TABLE member (
 
 CREATE INDEX member_by_entry ON member (entry);
 
+-- What its owner withdrew from a section (RFC 6721), until it comes back.
+CREATE TABLE tombstone (
+    section      INTEGER NOT NULL REFERENCES section (id),
+    published_id TEXT NOT NULL,
+    withdrawn    INTEGER NOT NULL,
+    PRIMARY KEY (section, published_id)
+) WITHOUT ROWID;
+
+CREATE INDEX tombstone_by_id ON tombstone (published_id);
+
 -- What retention removed while its source still carried it: not taken in again.
 CREATE TABLE gone (
     source  INTEGER NOT NULL,

@@ -1,0 +1,65 @@
+//! The admin address: control for the verbs that ask a running daemon. Loopback or a Unix socket by default.
+//!
+//! Refused to requests from other origins: whatever carries an Origin, a foreign Host or lacks our own header was sent by
+//! a browser on behalf of somebody else.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use hyper::{Method, StatusCode, header};
+
+use super::{Request, Response, answer};
+
+/// Sent by our own verbs; no web page can add it to a request without being asked for leave, which is never given.
+pub const CONTROL_HEADER: &str = "newsdesk-control";
+
+/// What the admin address can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Refresh these sources, or all, now. Answers when it is published.
+    Update { sources: Vec<String>, confirm_missing: bool },
+    /// Everything about every source, as JSON.
+    Status,
+}
+
+/// Status and JSON body of the answer.
+pub type Carry = Arc<dyn Fn(Command) -> BoxFuture<'static, (StatusCode, String)> + Send + Sync>;
+
+/// Answer one request on the admin address. `local`: the names under which it may be asked.
+pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Response {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let foreign = headers.contains_key(header::ORIGIN)
+        || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
+        || !local.iter().any(|name| name == host);
+    if foreign {
+        return answer::words(StatusCode::FORBIDDEN, "this address answers only to newsdesk on this machine\n");
+    }
+    let ours = headers.contains_key(CONTROL_HEADER);
+    let command = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/healthz") => return answer::words(StatusCode::OK, "ok\n"),
+        (&Method::GET, "/status.json") => Command::Status,
+        (&Method::POST, "/update") if ours => update(request.uri().query().unwrap_or_default()),
+        (&Method::POST, _) if !ours => {
+            return answer::words(StatusCode::FORBIDDEN, format!("send the header {CONTROL_HEADER}: 1\n"));
+        }
+        _ => return answer::words(StatusCode::NOT_FOUND, "there are /status.json, /healthz and POST /update\n"),
+    };
+    let (status, body) = carry(command).await;
+    let mut response = answer::words(status, body);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
+
+fn update(query: &str) -> Command {
+    let mut sources = Vec::new();
+    let mut confirm_missing = false;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "source" => sources.push(value.into_owned()),
+            "confirm-missing" => confirm_missing = true,
+            _ => {}
+        }
+    }
+    Command::Update { sources, confirm_missing }
+}

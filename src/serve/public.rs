@@ -1,0 +1,181 @@
+//! The public address: what was published, and pages made for a request. It only reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+use hyper::{Method, StatusCode, header};
+
+use super::{Request, Response, answer};
+use crate::publish::{Live, Media};
+
+/// A page that is not kept but made for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// `/articles/SLUG`
+    Article { slug: String },
+    /// `/articles/SLUG/PATH`: a file that the article shows.
+    ArticleFile { slug: String, path: String },
+    /// `/entries/ID`
+    Entry { id: String },
+    /// `/status`
+    Status,
+    /// An error in the dress of the site.
+    Error { status: u16, title: &'static str, advice: String },
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Found {
+    Page(Vec<u8>),
+    File { content_type: &'static str, body: Vec<u8> },
+    Missing,
+    /// Withdrawn by its owner.
+    Gone,
+    Failed,
+}
+
+/// Makes pages out of what is stored.
+pub type MakePage = Arc<dyn Fn(Wanted) -> BoxFuture<'static, Found> + Send + Sync>;
+
+/// Everything that answering needs; a clone is cheap.
+#[derive(Clone)]
+pub struct Public {
+    pub live: Arc<Live>,
+    pub make: MakePage,
+    /// Path of `[site] url`, with a slash at both ends.
+    pub base_path: Arc<str>,
+    /// Absolute base of the site, with a slash at its end.
+    pub base: Arc<str>,
+    /// Named in the Link header of every feed.
+    pub hubs: Arc<[String]>,
+    /// Store, listener and first publication stand.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl Public {
+    pub async fn respond(self, request: Request) -> Response {
+        let (method, asked) = (request.method().clone(), request.headers());
+        if method == Method::OPTIONS {
+            return allowed(answer::words(StatusCode::NO_CONTENT, ""));
+        }
+        if method != Method::GET && method != Method::HEAD {
+            return allowed(answer::words(StatusCode::METHOD_NOT_ALLOWED, "this address only reads: GET or HEAD\n"));
+        }
+        let Some(path) = request.uri().path().strip_prefix(&*self.base_path) else {
+            return self.outside(&method, asked, request.uri().path()).await;
+        };
+        match path {
+            "healthz" => return answer::words(StatusCode::OK, "ok\n"),
+            "readyz" if self.ready.load(Ordering::Acquire) => return answer::words(StatusCode::OK, "ready\n"),
+            "readyz" => return answer::words(StatusCode::SERVICE_UNAVAILABLE, "not ready yet\n"),
+            _ => {}
+        }
+        if let Some(revision) = self.live.get(path) {
+            let links = if revision.media.is_feed() { self.links(path) } else { Vec::new() };
+            return answer::revision(&method, asked, &revision, &links);
+        }
+        if self.live.get(&format!("{path}/")).is_some() {
+            return answer::moved(&format!("{}{path}/", self.base_path));
+        }
+        match wanted(path) {
+            Some(wanted) => self.made(&method, asked, wanted).await,
+            None => self.error(&method, asked, Found::Missing).await,
+        }
+    }
+
+    async fn made(&self, method: &Method, asked: &header::HeaderMap, wanted: Wanted) -> Response {
+        match (self.make)(wanted).await {
+            Found::Page(body) => answer::made(method, asked, StatusCode::OK, Media::Html, body),
+            Found::File { content_type, body } => answer::file(method, asked, content_type, body),
+            found => self.error(method, asked, found).await,
+        }
+    }
+
+    async fn error(&self, method: &Method, asked: &header::HeaderMap, found: Found) -> Response {
+        let (status, title, advice) = match found {
+            Found::Gone => (StatusCode::GONE, "Withdrawn", "Its publisher took this page back."),
+            Found::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", "The log of newsdesk says what; try again later."),
+            _ => (StatusCode::NOT_FOUND, "No such page", "The sections and their feeds are on the front page."),
+        };
+        let page = Wanted::Error { status: status.as_u16(), title, advice: advice.to_owned() };
+        match (self.make)(page).await {
+            Found::Page(body) => answer::made(method, asked, status, Media::Html, body),
+            _ => answer::words(status, format!("{title}. {advice}\n")),
+        }
+    }
+
+    /// A request that does not carry the path of `[site] url`: a person who typed the listen address.
+    async fn outside(&self, method: &Method, asked: &header::HeaderMap, path: &str) -> Response {
+        match path {
+            "/healthz" => answer::words(StatusCode::OK, "ok\n"),
+            "/readyz" if self.ready.load(Ordering::Acquire) => answer::words(StatusCode::OK, "ready\n"),
+            "/" => answer::moved(&self.base_path),
+            _ => self.error(method, asked, Found::Missing).await,
+        }
+    }
+
+    /// RFC 8288: where the document lives, and who relays it (WebSub §4).
+    fn links(&self, path: &str) -> Vec<String> {
+        let mut links = vec![format!("<{}{path}>; rel=\"self\"", self.base)];
+        links.extend(self.hubs.iter().map(|hub| format!("<{hub}>; rel=\"hub\"")));
+        links
+    }
+}
+
+fn allowed(mut response: Response) -> Response {
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    response
+}
+
+fn wanted(path: &str) -> Option<Wanted> {
+    if path == "status" {
+        return Some(Wanted::Status);
+    }
+    if let Some(id) = path.strip_prefix("entries/") {
+        return decode(id).map(|id| Wanted::Entry { id });
+    }
+    let article = path.strip_prefix("articles/")?;
+    match article.split_once('/') {
+        None => decode(article).map(|slug| Wanted::Article { slug }),
+        Some((slug, "")) => decode(slug).map(|slug| Wanted::Article { slug }),
+        Some((slug, path)) => Some(Wanted::ArticleFile { slug: decode(slug)?, path: decode(path)? }),
+    }
+}
+
+/// Percent-decode; `None` where what comes out is no text.
+fn decode(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (high, low) = (digit()?, digit()?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_made_pages() {
+        let check = |path: &str, want: Option<Wanted>| assert_eq!(wanted(path), want, "{path}");
+        check("articles/a-b", Some(Wanted::Article { slug: "a-b".into() }));
+        check("articles/%C3%A4rger", Some(Wanted::Article { slug: "ärger".into() }));
+        check("articles/a/pics/x%20y.png", Some(Wanted::ArticleFile { slug: "a".into(), path: "pics/x y.png".into() }));
+        check("entries/urn%3Auuid%3A1", Some(Wanted::Entry { id: "urn:uuid:1".into() }));
+        check("articles/%ff", None);
+        check("articles/%0", None);
+        check("articles/", None);
+        check("nothing", None);
+    }
+}
