@@ -1,1 +1,477 @@
-//! Http: one GET through the door.
+//! The one door to the network: a GET through the guard, within limits and deadlines, with redirects followed by hand.
+//!
+//! No cookies, no Referer, no proxy but a configured one, no forged browser. What the door does not know it does not
+//! guess: 200 and 304 are success, everything else is a [`FetchError`] in words.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use chrono::Utc;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response, redirect};
+use url::{Host, Url};
+
+use super::address::{self, AllowNetwork};
+use super::coding::{self, Body};
+pub use super::error::FetchError;
+use super::error::{Cause, Trouble, shown};
+use super::head;
+pub use super::head::Validators;
+use crate::config::settings::{Credentials, FetchSettings, Secret};
+use crate::schedule::Freshness;
+pub use crate::schedule::moved::Hop;
+
+/// What is accepted where a feed is wanted.
+pub const ACCEPT_FEED: &str = "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, \
+     application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, text/html;q=0.5, */*;q=0.1";
+
+const REDIRECTS: usize = 5;
+/// HTTP/2 header lists; HTTP/1 has hyper's own bounds of 100 fields and 400 KiB.
+const HEADER_LIST: u32 = 64 * 1024;
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 16;
+/// How long a connection is kept where the host is about to be asked again.
+const KEPT_FOR: Duration = Duration::from_secs(15);
+
+tokio::task_local! {
+    /// The port about to be dialled: the resolver is asked for a name alone, but a network may be allowed for one port.
+    static PORT: u16;
+}
+
+/// See the module. A clone is cheap and shares all.
+#[derive(Clone)]
+pub struct Door {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Closes its connections: an idle one kept for each of thousands of hosts costs more than it saves.
+    closing: Client,
+    /// Keeps one for a short time.
+    keeping: Client,
+    settings: FetchSettings,
+}
+
+/// One GET.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Asked first.
+    pub url: &'a Url,
+    /// Whose origin is trusted with `headers` and `credentials`: the configured URL, also where another one is asked.
+    pub configured: &'a Url,
+    /// From the last success of this source, unless the answer must be whole.
+    pub validators: Option<&'a Validators>,
+    pub headers: &'a [(String, Secret)],
+    /// Else the userinfo of `configured`, if it has any.
+    pub credentials: Option<&'a Credentials>,
+    pub accept: &'static str,
+    /// Bytes of decoded body.
+    pub max_body: u64,
+    /// The host is about to be asked again: keep the connection for a moment.
+    pub keep: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A plain request for a feed.
+    pub fn feed(url: &'a Url, max_body: u64) -> Request<'a> {
+        Request {
+            url,
+            configured: url,
+            validators: None,
+            headers: &[],
+            credentials: None,
+            accept: ACCEPT_FEED,
+            max_body,
+            keep: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    NotModified(NotModified),
+    Document(Document),
+}
+
+/// 304: what is remembered is still right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotModified {
+    /// Where it was said, after redirects.
+    pub url: Url,
+    pub hops: Vec<Hop>,
+    /// To be remembered from now on.
+    pub validators: Validators,
+    pub freshness: Freshness,
+}
+
+/// 200: read to its end and decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Where it was found, after redirects; without userinfo and fragment.
+    pub url: Url,
+    pub hops: Vec<Hop>,
+    pub body: Bytes,
+    /// As stated.
+    pub content_type: Option<String>,
+    /// To be remembered, once the document has been taken in.
+    pub validators: Validators,
+    pub freshness: Freshness,
+    /// Link header: relation (lower-case) and absolute target ("hub", "self").
+    pub links: Vec<(String, Url)>,
+}
+
+/// Why there is no door.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    #[error("[site] contact {0:?} cannot stand in a header: write a URL or a mail address")]
+    Contact(String),
+    #[error("[fetch] proxy {0}: only http://HOST:PORT and https://HOST:PORT can be used")]
+    Proxy(String),
+    #[error("[fetch] proxy")]
+    ProxyAddress(#[source] address::Refused),
+    #[error("the HTTP client cannot be made; is the package ca-certificates installed?")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Who knows the addresses of names.
+#[derive(Debug, Clone)]
+pub enum Names {
+    /// The machine's resolver.
+    System,
+    /// A fixed table: nothing else resolves.
+    Table(BTreeMap<String, Vec<IpAddr>>),
+}
+
+impl Door {
+    /// `contact`: `[site] contact`, part of the User-Agent.
+    pub fn new(settings: &FetchSettings, contact: Option<&str>) -> Result<Door, DoorError> {
+        Door::with_names(settings, contact, Names::System)
+    }
+
+    pub fn with_names(settings: &FetchSettings, contact: Option<&str>, names: Names) -> Result<Door, DoorError> {
+        // Another part of the process may have installed one already: then that one serves.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let guard = Arc::new(Guard { names, allow: settings.allow_networks.clone() });
+        let agent = user_agent(contact)?;
+        let client = |idle: usize| {
+            let mut builder = Client::builder()
+                .user_agent(agent.clone())
+                .default_headers(HeaderMap::from_iter([(
+                    header::ACCEPT_ENCODING,
+                    HeaderValue::from_static(coding::ACCEPTED),
+                )]))
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                .dns_resolver(guard.clone())
+                .connect_timeout(settings.connect_timeout)
+                .pool_max_idle_per_host(idle)
+                .pool_idle_timeout(KEPT_FOR)
+                .http2_max_header_list_size(HEADER_LIST);
+            if let Some(proxy) = &settings.proxy {
+                builder = builder.proxy(checked_proxy(proxy, settings)?);
+            }
+            builder.build().map_err(DoorError::Client)
+        };
+        let (closing, keeping) = (client(0)?, client(1)?);
+        Ok(Door { shared: Arc::new(Shared { closing, keeping, settings: settings.clone() }) })
+    }
+
+    /// Asks, follows redirects, reads to the end. In all it takes no longer than `total_timeout`.
+    pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
+        let mut way = Way { url: clean(request.url), hops: Vec::new() };
+        let limit = self.shared.settings.total_timeout;
+        let answer = match tokio::time::timeout(limit, self.follow(&request, &mut way)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Trouble::Timeout { what: "the whole answer", after: limit }),
+        };
+        answer.map_err(|trouble| FetchError { shown: shown(&way.url), url: way.url, hops: way.hops, trouble })
+    }
+
+    async fn follow(&self, request: &Request<'_>, way: &mut Way) -> Result<Answer, Trouble> {
+        loop {
+            let response = self.send(request, &way.url).await?;
+            let now = Utc::now();
+            match response.status().as_u16() {
+                // The body of a redirect stays unread.
+                status @ (301 | 302 | 303 | 307 | 308) => way.turn(status, response.headers())?,
+                200 => return self.read(request, way, response).await.map(Answer::Document),
+                304 => {
+                    let known =
+                        request.validators.filter(|known| !known.is_empty()).ok_or(Trouble::UnaskedNotModified)?;
+                    let validators = known.updated(response.headers());
+                    let freshness = head::freshness(response.headers(), now);
+                    let (url, hops) = (way.url.clone(), std::mem::take(&mut way.hops));
+                    return Ok(Answer::NotModified(NotModified { url, hops, validators, freshness }));
+                }
+                206 => return Err(Trouble::UnaskedPartial),
+                status => {
+                    let may_return = matches!(status, 429 | 503);
+                    let retry_after = may_return.then(|| head::retry_after(response.headers(), now)).flatten();
+                    return Err(Trouble::Status { status, retry_after });
+                }
+            }
+        }
+    }
+
+    /// One request, up to the head of its answer.
+    async fn send(&self, request: &Request<'_>, url: &Url) -> Result<Response, Trouble> {
+        let settings = &self.shared.settings;
+        self.judge(url)?;
+        let mut outgoing = reqwest::Request::new(Method::GET, url.clone());
+        *outgoing.headers_mut() = fields(request, url)?;
+        let client = if request.keep { &self.shared.keeping } else { &self.shared.closing };
+        let port = settings.proxy.as_ref().unwrap_or(url).port_or_known_default().unwrap_or(0);
+        let answer = within("the first byte", settings.first_byte_timeout, PORT.scope(port, client.execute(outgoing)));
+        answer.await?.map_err(|error| refusal(error, settings.connect_timeout))
+    }
+
+    /// Addresses written as such never come to the resolver. With a proxy, it alone is contacted.
+    fn judge(&self, url: &Url) -> Result<(), Trouble> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Trouble::Scheme(url.scheme().to_owned()));
+        }
+        let settings = &self.shared.settings;
+        if settings.proxy.is_some() {
+            return Ok(());
+        }
+        Ok(judge_literal(url, &settings.allow_networks)?)
+    }
+
+    async fn read(&self, request: &Request<'_>, way: &mut Way, mut response: Response) -> Result<Document, Trouble> {
+        let idle = self.shared.settings.idle_timeout;
+        let now = Utc::now();
+        let limit = request.max_body;
+        if response.content_length().is_some_and(|promised| promised > limit) {
+            return Err(Trouble::TooLarge { limit });
+        }
+        // A coding in other letters than ASCII is unknown, whatever it is.
+        let codings = response.headers().get_all(header::CONTENT_ENCODING);
+        let mut body = Body::new(codings.iter().map(|value| value.to_str().unwrap_or("(unreadable)")), limit)?;
+        while let Some(piece) = within("a part of the body", idle, response.chunk()).await?.map_err(cut_short)? {
+            body.push(&piece)?;
+        }
+        let head = response.headers();
+        Ok(Document {
+            body: body.finish()?.into(),
+            content_type: head::lenient(head, header::CONTENT_TYPE),
+            validators: Validators::of(head),
+            freshness: head::freshness(head, now),
+            links: head::links(head, &way.url),
+            url: way.url.clone(),
+            hops: std::mem::take(&mut way.hops),
+        })
+    }
+}
+
+/// How far redirects have led.
+struct Way {
+    url: Url,
+    hops: Vec<Hop>,
+}
+
+impl Way {
+    fn turn(&mut self, status: u16, head: &HeaderMap) -> Result<(), Trouble> {
+        let refused = |why: &str| Err(Trouble::Redirect(format!("its redirect ({status}) {why}; check the address")));
+        let Some(target) = head::lenient(head, header::LOCATION) else { return refused("leads nowhere") };
+        let Ok(to) = self.url.join(target.trim()) else { return refused("leads to what is no URL") };
+        if !matches!(to.scheme(), "http" | "https") {
+            return refused(&format!("leads out of http and https, to {:?}", to.scheme()));
+        }
+        let to = clean(&to);
+        if self.hops.len() >= REDIRECTS {
+            return refused(&format!("is the {}th in a row, one too many", REDIRECTS + 1));
+        }
+        if to == self.url || self.hops.iter().any(|hop| hop.to == to) {
+            return refused("leads back to where we have been");
+        }
+        self.hops.push(Hop { status, to: to.clone() });
+        self.url = to;
+        Ok(())
+    }
+}
+
+/// The header fields of one request.
+fn fields(request: &Request<'_>, url: &Url) -> Result<HeaderMap, Trouble> {
+    let mut fields = HeaderMap::new();
+    if url.origin() == request.configured.origin() {
+        for (name, value) in request.headers {
+            let forbidden = || Trouble::Header(name.clone());
+            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| forbidden())?;
+            let mut value = HeaderValue::from_bytes(value.0.as_bytes()).map_err(|_| forbidden())?;
+            value.set_sensitive(true);
+            fields.insert(key, value);
+        }
+        if let Some(value) = authorization(request) {
+            fields.insert(header::AUTHORIZATION, value);
+        }
+    }
+    fields.insert(header::ACCEPT, HeaderValue::from_static(request.accept));
+    if let Some(validators) = request.validators {
+        validators.put(&mut fields);
+    }
+    Ok(fields)
+}
+
+/// Basic (RFC 7617), from the source's credentials or its URL's userinfo.
+fn authorization(request: &Request<'_>) -> Option<HeaderValue> {
+    let configured = request.configured;
+    let (username, password) = match request.credentials {
+        Some(credentials) => (credentials.username.clone().into_bytes(), credentials.password.0.clone().into_bytes()),
+        None if configured.username().is_empty() && configured.password().is_none() => return None,
+        None => (percent_decoded(configured.username()), percent_decoded(configured.password().unwrap_or_default())),
+    };
+    let pair = [username.as_slice(), b":", password.as_slice()].concat();
+    // Base64 holds nothing that a header value may not.
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = |digit: &u8| char::from(*digit).to_digit(16);
+        rest = match (first, after) {
+            (b'%', [high, low, after @ ..]) if hex(high).is_some() && hex(low).is_some() => {
+                decoded.push((hex(high).unwrap_or(0) * 16 + hex(low).unwrap_or(0)) as u8);
+                after
+            }
+            _ => {
+                decoded.push(*first);
+                after
+            }
+        };
+    }
+    decoded
+}
+
+fn user_agent(contact: Option<&str>) -> Result<HeaderValue, DoorError> {
+    let version = env!("CARGO_PKG_VERSION");
+    let agent = match contact {
+        Some(contact) => format!("newsdesk/{version} (+{contact})"),
+        None => format!("newsdesk/{version}"),
+    };
+    let plain = agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let value = HeaderValue::from_str(&agent).ok().filter(|_| plain);
+    value.ok_or_else(|| DoorError::Contact(contact.unwrap_or_default().to_owned()))
+}
+
+fn checked_proxy(proxy: &Url, settings: &FetchSettings) -> Result<reqwest::Proxy, DoorError> {
+    if !matches!(proxy.scheme(), "http" | "https") {
+        return Err(DoorError::Proxy(shown(proxy)));
+    }
+    judge_literal(proxy, &settings.allow_networks).map_err(DoorError::ProxyAddress)?;
+    reqwest::Proxy::all(proxy.clone()).map_err(|_| DoorError::Proxy(shown(proxy)))
+}
+
+fn judge_literal(url: &Url, allow: &[AllowNetwork]) -> Result<(), address::Refused> {
+    let port = url.port_or_known_default().unwrap_or(0);
+    match url.host() {
+        Some(Host::Ipv4(ip)) => address::judge(ip.into(), port, allow),
+        Some(Host::Ipv6(ip)) => address::judge(ip.into(), port, allow),
+        Some(Host::Domain(_)) | None => Ok(()),
+    }
+}
+
+/// Without userinfo and fragment, which are nobody's business on the wire.
+fn clean(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for URLs without a host, which have no userinfo either.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    url
+}
+
+async fn within<T>(what: &'static str, after: Duration, work: impl Future<Output = T>) -> Result<T, Trouble> {
+    tokio::time::timeout(after, work).await.map_err(|_| Trouble::Timeout { what, after })
+}
+
+/// Resolves names for the connector, and lets only judged addresses out: those very addresses are dialled.
+#[derive(Debug)]
+struct Guard {
+    names: Names,
+    allow: Vec<AllowNetwork>,
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        // Outside of a request there is no port: then only networks allowed for all ports are.
+        let port = PORT.try_with(|port| *port).unwrap_or(0);
+        let allow = self.allow.clone();
+        let known = match &self.names {
+            Names::System => None,
+            Names::Table(table) => Some(table.get(name.as_str()).cloned().unwrap_or_default()),
+        };
+        Box::pin(async move {
+            let found = match known {
+                Some(found) => found,
+                None => {
+                    let looked_up = tokio::net::lookup_host((name.as_str(), 0)).await;
+                    looked_up.map_err(NameError::Lookup)?.map(|address| address.ip()).collect()
+                }
+            };
+            let mut refused = None;
+            let judged = found.into_iter().filter(|ip| match address::judge(*ip, port, &allow) {
+                Ok(()) => true,
+                Err(why) => {
+                    refused.get_or_insert(why);
+                    false
+                }
+            });
+            // Port 0: the connector puts in the URL's.
+            let public: Vec<SocketAddr> = judged.take(ADDRESSES).map(|ip| SocketAddr::new(ip, 0)).collect();
+            match refused {
+                Some(why) if public.is_empty() => Err(NameError::Refused(why).into()),
+                None if public.is_empty() => Err(NameError::Unknown.into()),
+                _ => Ok(Box::new(public.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// Travels through the client's own errors, and is found again by [`refusal`].
+#[derive(Debug, thiserror::Error)]
+enum NameError {
+    #[error("no address is known")]
+    Unknown,
+    #[error("the lookup failed")]
+    Lookup(#[source] std::io::Error),
+    #[error("{0}")]
+    Refused(address::Refused),
+}
+
+/// The client's errors in ours: found by what lies at their bottom.
+fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Trouble {
+    let error = error.without_url();
+    if error.is_timeout() {
+        return Trouble::Timeout { what: "connecting", after: connect_timeout };
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(here) = cause {
+        match here.downcast_ref::<NameError>() {
+            Some(NameError::Refused(why)) => return Trouble::Address(why.clone()),
+            Some(_) => return Trouble::Dns(Cause::from(error)),
+            None => {}
+        }
+        let inner = here.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+        if here.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return Trouble::Tls(Cause::from(error));
+        }
+        cause = here.source();
+    }
+    if error.is_connect() { Trouble::Connect(Cause::from(error)) } else { Trouble::Protocol(Cause::from(error)) }
+}
+
+fn cut_short(error: reqwest::Error) -> Trouble {
+    Trouble::CutShort(Cause::from(error.without_url()))
+}

@@ -6,11 +6,18 @@
 //! ```text
 //! http      one GET through the door: validators, redirects, limits, deadlines, errors in words
 //! coding    gzip, deflate, br, zstd: decoded while they stream, and counted
+//! head      header fields: validators, freshness, links
+//! error     what can go wrong, in words
 //! address   the guard: which addresses are contacted at all
 //! folder    article files
 //! ```
 
 pub mod address;
+pub mod coding;
+pub mod error;
 pub mod folder;
+mod head;
 pub mod http;
 pub mod watch;
+
+pub use http::{Answer, Door, FetchError, Request, Validators};

@@ -1,0 +1,336 @@
+//! Content codings (RFC 9110 §8.4.1), decoded while they stream: what comes out is counted, nothing is allocated from a
+//! promised length, and a body that ends early is an error.
+//!
+//! All four decoders are driven in the same way: a piece of input, a buffer for output, and how far each of them got.
+
+use brotli::enc::StandardAlloc;
+use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
+
+/// Asked for with every request. `deflate` is understood, but not asked for: half the servers mean something else by it.
+pub const ACCEPTED: &str = "gzip, br, zstd";
+
+/// Members of one gzip body, frames of one zstd body. Those put together from parts have some, bombs have millions.
+const MEMBERS: u32 = 1024;
+/// zstd windows are at most 8 MiB (RFC 9659).
+const ZSTD_WINDOW_LOG: u32 = 23;
+/// Name, comment and extra field of a gzip member together.
+const GZIP_HEADER: usize = 64 * 1024;
+const STEP: usize = 16 * 1024;
+
+/// Why a body cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodingError {
+    #[error("its content coding {0:?} is none of gzip, br, zstd, deflate")]
+    Unknown(String),
+    #[error("it is encoded more than once ({0:?}); only one coding is taken")]
+    Several(String),
+    #[error("its {0} coding is damaged: {1}")]
+    Damaged(&'static str, String),
+    #[error("its {0} coding stops before its end")]
+    CutShort(&'static str),
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+}
+
+/// A body being decoded. Feed it every piece in order, then [`Body::finish`].
+pub struct Body {
+    decoder: Option<(&'static str, Decoder)>,
+    /// Encoded bytes so far: a stream that decodes to nothing must end, too.
+    taken: u64,
+    decoded: Vec<u8>,
+    limit: u64,
+}
+
+impl Body {
+    /// `fields`: the Content-Encoding field lines; `identity` does not count. `limit`: bytes, encoded and decoded.
+    pub fn new<'a>(fields: impl IntoIterator<Item = &'a str>, limit: u64) -> Result<Body, CodingError> {
+        let fields = fields.into_iter().collect::<Vec<_>>().join(",");
+        let names = fields.split(',').map(|name| name.trim().to_ascii_lowercase());
+        let names: Vec<String> = names.filter(|name| !name.is_empty() && name != "identity").collect();
+        let decoder = match names.as_slice() {
+            [] => None,
+            [name] => Some(Decoder::named(name)?),
+            _ => return Err(CodingError::Several(names.join(", ").chars().take(80).collect())),
+        };
+        Ok(Body { decoder, taken: 0, decoded: Vec::new(), limit })
+    }
+
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), CodingError> {
+        self.taken = self.taken.saturating_add(piece.len() as u64);
+        if self.taken > self.limit {
+            return Err(CodingError::TooLarge(self.limit));
+        }
+        let Some((name, decoder)) = &mut self.decoder else {
+            self.decoded.extend_from_slice(piece);
+            return Ok(());
+        };
+        let mut output = [0; STEP];
+        let mut input = piece;
+        loop {
+            let step = decoder.step(input, &mut output).map_err(|cause| CodingError::Damaged(name, cause))?;
+            let (made, rest) =
+                (output.get(..step.made).unwrap_or_default(), input.get(step.taken..).unwrap_or_default());
+            if (self.decoded.len() as u64).saturating_add(made.len() as u64) > self.limit {
+                return Err(CodingError::TooLarge(self.limit));
+            }
+            self.decoded.extend_from_slice(made);
+            input = rest;
+            // Output left inside shows itself by a full buffer; no progress at all means that more input is needed.
+            if input.is_empty() && step.made < STEP || step.taken == 0 && step.made == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The whole body, if its coding agrees that it is.
+    pub fn finish(self) -> Result<Vec<u8>, CodingError> {
+        match self.decoder {
+            // Some servers label an empty body with a coding.
+            Some((name, decoder)) if self.taken > 0 && !decoder.ended() => Err(CodingError::CutShort(name)),
+            _ => Ok(self.decoded),
+        }
+    }
+}
+
+/// How far one step of a decoder got.
+struct Step {
+    taken: usize,
+    made: usize,
+}
+
+enum Decoder {
+    Gzip(Gzip),
+    Deflate(Deflate),
+    Brotli(Box<Brotli>),
+    Zstd(Zstd),
+}
+
+impl Decoder {
+    fn named(name: &str) -> Result<(&'static str, Decoder), CodingError> {
+        match name {
+            "gzip" | "x-gzip" => Ok(("gzip", Decoder::Gzip(Gzip::new()))),
+            "deflate" => Ok(("deflate", Decoder::Deflate(Deflate { inflate: None, ended: false }))),
+            "br" => Ok(("br", Decoder::Brotli(Box::new(Brotli::new())))),
+            "zstd" => Ok(("zstd", Decoder::Zstd(Zstd::new().map_err(|cause| CodingError::Damaged("zstd", cause))?))),
+            _ => Err(CodingError::Unknown(name.chars().take(40).collect())),
+        }
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+        match self {
+            Decoder::Gzip(gzip) => gzip.step(input, output),
+            Decoder::Deflate(deflate) => deflate.step(input, output),
+            Decoder::Brotli(brotli) => brotli.step(input, output),
+            Decoder::Zstd(zstd) => zstd.step(input, output),
+        }
+    }
+
+    fn ended(&self) -> bool {
+        match self {
+            Decoder::Gzip(gzip) => matches!(gzip.part, GzipPart::Between | GzipPart::Junk),
+            Decoder::Deflate(deflate) => deflate.ended,
+            Decoder::Brotli(brotli) => brotli.ended,
+            Decoder::Zstd(zstd) => zstd.between_frames,
+        }
+    }
+}
+
+/// gzip (RFC 1952): members, each a header, a deflate stream and a trailer with checksum and length.
+struct Gzip {
+    part: GzipPart,
+    members: u32,
+    /// Bytes of a header or trailer that is not complete yet.
+    pending: Vec<u8>,
+    inflate: Decompress,
+    crc: Crc,
+}
+
+enum GzipPart {
+    Header,
+    Deflate,
+    Trailer,
+    /// A member is complete; another may follow.
+    Between,
+    /// What follows the last member is no other one: zeros, mostly. Nobody minds.
+    Junk,
+}
+
+impl Gzip {
+    fn new() -> Gzip {
+        let (pending, inflate, crc) = (Vec::new(), Decompress::new(false), Crc::new());
+        Gzip { part: GzipPart::Header, members: 0, pending, inflate, crc }
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+        match self.part {
+            GzipPart::Header => self.header(input),
+            GzipPart::Deflate => {
+                let step = inflate(&mut self.inflate, input, output)?;
+                self.crc.update(output.get(..step.0.made).unwrap_or_default());
+                if step.1 {
+                    self.part = GzipPart::Trailer;
+                }
+                Ok(step.0)
+            }
+            GzipPart::Trailer => self.trailer(input),
+            GzipPart::Between => match input {
+                [] => Ok(Step { taken: 0, made: 0 }),
+                // 0x1f, the first byte of the magic number.
+                [0x1f, ..] => {
+                    self.part = GzipPart::Header;
+                    self.header(input)
+                }
+                _ => {
+                    self.part = GzipPart::Junk;
+                    Ok(Step { taken: input.len(), made: 0 })
+                }
+            },
+            GzipPart::Junk => Ok(Step { taken: input.len(), made: 0 }),
+        }
+    }
+
+    fn header(&mut self, input: &[u8]) -> Result<Step, String> {
+        let before = self.pending.len();
+        self.pending.extend(input.iter().take(GZIP_HEADER - before));
+        match gzip_header(&self.pending)? {
+            Some(length) => {
+                self.members += 1;
+                if self.members > MEMBERS {
+                    return Err(format!("it has more than {MEMBERS} members"));
+                }
+                self.pending.clear();
+                self.inflate.reset(false);
+                self.crc.reset();
+                self.part = GzipPart::Deflate;
+                Ok(Step { taken: length.saturating_sub(before), made: 0 })
+            }
+            None if self.pending.len() >= GZIP_HEADER => Err("its header has no end".to_owned()),
+            None => Ok(Step { taken: input.len(), made: 0 }),
+        }
+    }
+
+    fn trailer(&mut self, input: &[u8]) -> Result<Step, String> {
+        let taken = input.len().min(8 - self.pending.len().min(8));
+        self.pending.extend(input.iter().take(taken));
+        if let [a, b, c, d, e, f, g, h] = *self.pending.as_slice() {
+            let stated = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+            if stated != (self.crc.sum(), self.crc.amount()) {
+                return Err("its checksum is wrong".to_owned());
+            }
+            self.pending.clear();
+            self.part = GzipPart::Between;
+        }
+        Ok(Step { taken, made: 0 })
+    }
+}
+
+/// The length of a member's header. `None`: it goes on after these bytes.
+fn gzip_header(bytes: &[u8]) -> Result<Option<usize>, String> {
+    let magic = [0x1f, 0x8b, 8];
+    if bytes.iter().zip(magic).any(|(byte, wanted)| *byte != wanted) {
+        return Err("it does not begin as gzip does".to_owned());
+    }
+    let Some(flags) = bytes.get(3) else { return Ok(None) };
+    let mut at = 10;
+    if flags & 4 != 0 {
+        let (Some(low), Some(high)) = (bytes.get(at), bytes.get(at + 1)) else { return Ok(None) };
+        at += 2 + usize::from(u16::from_le_bytes([*low, *high]));
+    }
+    // Name and comment end with a zero.
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            let Some(rest) = bytes.get(at..) else { return Ok(None) };
+            let Some(end) = memchr::memchr(0, rest) else { return Ok(None) };
+            at += end + 1;
+        }
+    }
+    if flags & 2 != 0 {
+        at += 2;
+    }
+    Ok((bytes.len() >= at).then_some(at))
+}
+
+/// deflate: zlib (RFC 1950) by the standard, the bare stream (RFC 1951) by half the servers.
+struct Deflate {
+    inflate: Option<Decompress>,
+    ended: bool,
+}
+
+impl Deflate {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+        let Some(first) = input.first().filter(|_| !self.ended) else {
+            return Ok(Step { taken: input.len(), made: 0 });
+        };
+        // zlib begins with method 8 and a window of at most 32 KiB; no bare stream of a feed begins with such a byte,
+        // which would be a block of a reserved type or an empty one.
+        let zlib = first & 0x0f == 8 && first >> 4 <= 7;
+        let inflater = self.inflate.get_or_insert_with(|| Decompress::new(zlib));
+        let (step, ended) = inflate(inflater, input, output)?;
+        self.ended = ended;
+        Ok(step)
+    }
+}
+
+fn inflate(inflater: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), String> {
+    let (taken, made) = (inflater.total_in(), inflater.total_out());
+    let status = inflater.decompress(input, output, FlushDecompress::None).map_err(|cause| cause.to_string())?;
+    let step = Step { taken: (inflater.total_in() - taken) as usize, made: (inflater.total_out() - made) as usize };
+    Ok((step, status == Status::StreamEnd))
+}
+
+/// br (RFC 7932).
+struct Brotli {
+    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    ended: bool,
+}
+
+impl Brotli {
+    fn new() -> Brotli {
+        let alloc = StandardAlloc::default;
+        Brotli { state: BrotliState::new(alloc(), alloc(), alloc()), ended: false }
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+        if self.ended {
+            return Ok(Step { taken: input.len(), made: 0 });
+        }
+        let (mut left, mut taken, mut room, mut made, mut total) = (input.len(), 0, output.len(), 0, 0);
+        let state = &mut self.state;
+        match BrotliDecompressStream(&mut left, &mut taken, input, &mut room, &mut made, output, &mut total, state) {
+            BrotliResult::ResultFailure => return Err("it is not brotli".to_owned()),
+            BrotliResult::ResultSuccess => self.ended = true,
+            BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
+        }
+        Ok(Step { taken, made })
+    }
+}
+
+/// zstd (RFC 8878): frames.
+struct Zstd {
+    decoder: ZstdDecoder<'static>,
+    between_frames: bool,
+    frames: u32,
+}
+
+impl Zstd {
+    fn new() -> Result<Zstd, String> {
+        let mut decoder = ZstdDecoder::new().map_err(|cause| cause.to_string())?;
+        decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(|cause| cause.to_string())?;
+        Ok(Zstd { decoder, between_frames: true, frames: 0 })
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+        if self.between_frames && input.is_empty() {
+            return Ok(Step { taken: 0, made: 0 });
+        }
+        let status = self.decoder.run_on_buffers(input, output).map_err(|cause| cause.to_string())?;
+        self.between_frames = status.remaining == 0;
+        self.frames += u32::from(self.between_frames);
+        if self.frames > MEMBERS {
+            return Err(format!("it has more than {MEMBERS} frames"));
+        }
+        Ok(Step { taken: status.bytes_read, made: status.bytes_written })
+    }
+}

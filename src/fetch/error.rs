@@ -1,0 +1,163 @@
+//! What can go wrong at the door, in words: what happened, and what to do. No secret stands in them.
+
+use chrono::TimeDelta;
+use url::Url;
+
+use super::address;
+use super::coding::CodingError;
+use crate::schedule::Failure;
+use crate::schedule::moved::Hop;
+
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request that brought nothing. Printed with its causes by `{:#}` of anyhow.
+#[derive(Debug, thiserror::Error)]
+#[error("{shown}: {trouble}")]
+pub struct FetchError {
+    /// The URL that failed, fit to be shown.
+    pub shown: String,
+    /// The URL that failed, with its secrets: of a redirect's target, not of what was asked for.
+    pub url: Url,
+    /// Redirects that led there.
+    pub hops: Vec<Hop>,
+    #[source]
+    pub trouble: Trouble,
+}
+
+impl FetchError {
+    /// What it means for the schedule.
+    pub fn kind(&self) -> Failure {
+        self.trouble.kind()
+    }
+
+    /// The status of the answer, if there was one that says more than 200.
+    pub fn status(&self) -> Option<u16> {
+        match self.trouble {
+            Trouble::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Retry-After of a 429 or 503, relative to when it came.
+    pub fn retry_after(&self) -> Option<TimeDelta> {
+        match self.trouble {
+            Trouble::Status { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// The trouble itself, without the name of the one who has it.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    #[error("{status}{}: {}", reason(*status), advice(*status))]
+    Status { status: u16, retry_after: Option<TimeDelta> },
+    #[error("its name does not resolve; check it, or the resolver of this machine")]
+    Dns(#[source] Cause),
+    #[error("no connection; its server is down, or a firewall stands between")]
+    Connect(#[source] Cause),
+    #[error("no secure connection; its certificate or this machine's ca-certificates are to blame")]
+    Tls(#[source] Cause),
+    #[error("{what} took longer than {after:?}; it is asked again later")]
+    Timeout { what: &'static str, after: std::time::Duration },
+    #[error("it is larger than {limit} bytes; if that is right, raise max-body under [fetch]")]
+    TooLarge { limit: u64 },
+    #[error("its body cannot be decoded: {0}")]
+    Coding(CodingError),
+    #[error("the connection ended before the body did")]
+    CutShort(#[source] Cause),
+    #[error("it is not contacted")]
+    Address(#[from] address::Refused),
+    #[error("{0}")]
+    Redirect(String),
+    #[error("it answered 304 (not modified), though nothing was remembered to compare with")]
+    UnaskedNotModified,
+    #[error("it answered 206 (a part of the document), though the whole was asked for")]
+    UnaskedPartial,
+    #[error("its answer is not HTTP that can be understood")]
+    Protocol(#[source] Cause),
+    #[error("the header {0:?} of the source cannot be sent: its name or value holds characters that HTTP forbids")]
+    Header(String),
+    #[error("only http and https are fetched, not {0:?}")]
+    Scheme(String),
+}
+
+impl Trouble {
+    fn kind(&self) -> Failure {
+        match self {
+            Trouble::Status { status: 410, .. } => Failure::Gone,
+            Trouble::Status { status: 404, .. } => Failure::NotFound,
+            Trouble::Status { status: 403, .. } => Failure::Forbidden,
+            Trouble::Status { status: 429, .. } => Failure::TooMany,
+            Trouble::Status { status: 503, .. } => Failure::Unavailable,
+            Trouble::Status { status: 400..=499, .. } => Failure::Refused,
+            Trouble::Status { status: 500..=599, .. } => Failure::ServerError,
+            Trouble::Status { .. } => Failure::UnexpectedStatus,
+            Trouble::Dns(_) => Failure::Dns,
+            Trouble::Connect(_) => Failure::Connect,
+            Trouble::Tls(_) => Failure::Tls,
+            Trouble::Timeout { .. } => Failure::Timeout,
+            Trouble::TooLarge { .. } | Trouble::Coding(CodingError::TooLarge(_)) => Failure::TooLarge,
+            Trouble::Coding(CodingError::CutShort(_)) | Trouble::CutShort(_) => Failure::CutShort,
+            Trouble::Coding(_) => Failure::BadCoding,
+            Trouble::Address(_) => Failure::AddressRefused,
+            Trouble::Redirect(_) => Failure::Redirects,
+            Trouble::UnaskedNotModified => Failure::UnaskedNotModified,
+            Trouble::UnaskedPartial => Failure::UnaskedPartial,
+            Trouble::Protocol(_) => Failure::Protocol,
+            Trouble::Header(_) | Trouble::Scheme(_) => Failure::Settings,
+        }
+    }
+}
+
+impl From<CodingError> for Trouble {
+    fn from(error: CodingError) -> Trouble {
+        match error {
+            CodingError::TooLarge(limit) => Trouble::TooLarge { limit },
+            other => Trouble::Coding(other),
+        }
+    }
+}
+
+/// A URL as it may stand in logs and on pages: without userinfo and fragment, secret-looking query values hidden.
+pub fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for URLs without a host, which have no userinfo either.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    if let Some(query) = url.query() {
+        let hidden: Vec<String> = query.split('&').map(hide).collect();
+        url.set_query(Some(&hidden.join("&")));
+    }
+    url.into()
+}
+
+/// Keys that look like secrets: token, key, auth, sig, and what commonly stands for a password.
+fn hide(pair: &str) -> String {
+    const SECRET: [&str; 6] = ["token", "key", "auth", "sig", "secret", "pass"];
+    match pair.split_once('=') {
+        Some((key, _)) if SECRET.iter().any(|word| key.to_ascii_lowercase().contains(word)) => format!("{key}=..."),
+        _ => pair.to_owned(),
+    }
+}
+
+fn reason(status: u16) -> String {
+    let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    reason.map(|reason| format!(" {reason}")).unwrap_or_default()
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 => "it wants credentials: set username and password-file on the source",
+        403 => "it does not want us; a contact under [site] may help its owner to decide",
+        404 => "there is nothing there; check the address",
+        407 => "the proxy wants credentials",
+        410 => "gone for good, as it says; take it out, or leave it: it is asked once a month",
+        429 => "we asked too often; it is left alone for a while",
+        503 => "not available now; it is asked again later",
+        400..=499 => "it refuses the request; check the address",
+        500..=599 => "its server is in trouble; it is asked again later",
+        _ => "not an answer to what was asked",
+    }
+}
