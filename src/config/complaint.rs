@@ -3,6 +3,7 @@
 //!
 //! Nothing secret is shown: what stands in a password's place is masked before a line is quoted.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -198,19 +199,19 @@ pub(super) struct Quoted {
     /// Offset of every line's first byte.
     lines: Vec<usize>,
     /// Byte ranges that hold secrets.
-    secrets: Vec<Range<usize>>,
+    secrets: RefCell<Vec<Range<usize>>>,
 }
 
 impl Quoted {
     pub fn new(path: PathBuf, text: String) -> Quoted {
         let starts = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        Quoted { path, text, lines, secrets: Vec::new() }
+        Quoted { path, text, lines, secrets: RefCell::default() }
     }
 
     /// What stands there is never quoted.
-    pub fn mask(&mut self, secret: Range<usize>) {
-        self.secrets.push(secret);
+    pub fn mask(&self, secret: Range<usize>) {
+        self.secrets.borrow_mut().push(secret);
     }
 
     /// The spot of a byte range, for people.
@@ -234,8 +235,9 @@ impl Quoted {
     /// The line with every character of a secret replaced, one by one, so that the caret still stands right.
     fn masked(&self, first: usize, line: &str) -> Vec<char> {
         let guessed = secrets_of_line(line);
+        let secrets = self.secrets.borrow();
         let hidden = |offset: usize| {
-            self.secrets.iter().any(|range| range.contains(&(first + offset)))
+            secrets.iter().any(|range| range.contains(&(first + offset)))
                 || guessed.iter().any(|range| range.contains(&offset))
         };
         let readable = |character: char| match character {

@@ -9,6 +9,11 @@ pub mod settings;
 
 mod check;
 mod file;
+pub mod keys;
+mod rules;
+mod sources;
+mod table;
+mod value;
 
 use std::path::Path;
 

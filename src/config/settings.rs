@@ -151,7 +151,8 @@ pub struct Source {
     pub listed_in: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Shown without what its address keeps secret.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Place {
     Feed(Url),
     /// Read recursively.
@@ -172,4 +173,48 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("(secret)")
     }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Feed(url) => f.debug_tuple("Feed").field(&without_secrets(url)).finish(),
+            Place::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
+        }
+    }
+}
+
+/// Does an address hold a password or a key? Such a source is private.
+pub fn holds_secret(url: &Url) -> bool {
+    let userinfo = !url.username().is_empty() || url.password().is_some();
+    userinfo || url.query_pairs().any(|(name, value)| !value.is_empty() && is_secret_word(&name))
+}
+
+/// The address as it may be shown to its owner, in logs and in errors: no name, no password, no secret value.
+pub fn without_secrets(url: &Url) -> String {
+    if !holds_secret(url) {
+        return url.to_string();
+    }
+    let mut shown = url.clone();
+    // Both can fail only for addresses without a host, and those hold no userinfo.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    if url.query().is_some() {
+        let hide = |name: &str, value: &str| if is_secret_word(name) { "...".to_owned() } else { value.to_owned() };
+        let pairs = url.query_pairs().map(|(name, value)| (hide(&name, &value), name));
+        shown.query_pairs_mut().clear().extend_pairs(pairs.map(|(value, name)| (name, value)));
+    }
+    shown.to_string()
+}
+
+/// Is something of that name a secret? Parameters and header fields are told by their words.
+pub fn is_secret_word(name: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "token", "key", "apikey", "auth", "authorization", "sig", "signature", "secret", "password", "passwd", "pwd",
+        "cookie",
+    ];
+    let name = name.to_lowercase();
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+        WORDS.contains(&word) || ["token", "secret", "passw", "apikey"].iter().any(|part| word.contains(part))
+    })
 }
