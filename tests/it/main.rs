@@ -1,1 +1,3 @@
 //! All integration tests in one binary: fixtures as data for the pure rooms, black-box tests for the edges.
+
+mod render;
