@@ -64,7 +64,7 @@ fn entry_of(piece: &Piece<'_>) -> Entry {
         published: Some(instant(piece.published)),
         rights: piece.stated.rights.as_deref().map(text::line).filter(|rights| !rights.is_empty()).map(Text::plain),
         source: Some(source(piece)),
-        summary: piece.summary.as_ref().map(|html| Text { lang: lang.clone(), ..Text::html(html.clone()) }),
+        summary: summary(piece).map(|text| Text { lang: lang.clone(), ..text }),
         content: piece.content.as_ref().map(|html| Content {
             value: Some(html.clone().into_owned()),
             content_type: Some("html".to_owned()),
@@ -72,6 +72,15 @@ fn entry_of(piece: &Piece<'_>) -> Entry {
             ..Content::default()
         }),
         ..Entry::default()
+    }
+}
+
+/// An entry of no text at all says its title again, as JSON Feed has to: validators ask for words.
+fn summary(piece: &Piece<'_>) -> Option<Text> {
+    match (&piece.summary, &piece.content) {
+        (Some(html), _) => Some(Text::html(html.clone())),
+        (None, Some(_)) => None,
+        (None, None) => Some(Text::plain(piece.title.clone())),
     }
 }
 

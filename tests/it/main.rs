@@ -1,2 +1,4 @@
 //! All integration tests in one binary: fixtures as data for the pure rooms, black-box tests for the edges.
+
 mod corpus;
+mod render;
