@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: run the command line, print the error with its causes, choose the exit status.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    newsdesk::cli::main()
+}

@@ -133,6 +133,11 @@ impl Placer {
         Placement { sections, steps: found.steps }
     }
 
+    /// Changes when any entry could be placed otherwise.
+    pub fn print(&self) -> String {
+        blake3::hash(format!("{self:?}").as_bytes()).to_hex().to_string()
+    }
+
     fn by_origin(&self, source: &str, stated: &Stated, found: &mut Found) {
         for section in self.by_source.get(source).into_iter().flatten() {
             found.add(section, format!("source {source} belongs to {section}"));
@@ -252,9 +257,7 @@ impl Field {
     fn values<'a>(self, source: &'a str, stated: &'a Stated) -> Box<dyn Iterator<Item = &'a str> + 'a> {
         match self {
             Field::Title => Box::new(std::iter::once(stated.title.as_str())),
-            Field::Content => {
-                Box::new(stated.content.iter().chain(&stated.summary).map(|html| html.0.as_str()))
-            }
+            Field::Content => Box::new(stated.content.iter().chain(&stated.summary).map(|html| html.0.as_str())),
             Field::Author => Box::new(
                 stated.authors.iter().flat_map(|author| author.name.iter().chain(&author.email)).map(String::as_str),
             ),
@@ -302,7 +305,10 @@ mod tests {
     fn stated(title: &str, categories: &[&str], sections: &[&str]) -> Stated {
         Stated {
             title: title.into(),
-            categories: categories.iter().map(|term| Category { term: (*term).into(), ..Category::default() }).collect(),
+            categories: categories
+                .iter()
+                .map(|term| Category { term: (*term).into(), ..Category::default() })
+                .collect(),
             sections: sections.iter().map(|name| (*name).into()).collect(),
             ..Stated::default()
         }
@@ -337,16 +343,28 @@ mod tests {
         let ad = || Condition::Text(Field::Title, Test::Contains("sponsored".into()));
         check(vec![rule(ad(), vec![Action::Drop])], "party", stated("SPONSORED: x", &[], &[]), &[]);
         check(vec![rule(ad(), vec![Action::Drop])], "party", stated("x", &[], &[]), &["", "news", "politics"]);
-        let moves = vec![rule(Condition::All(vec![]), vec![Action::RemoveSection("politics".into()), Action::AddSection("world".into())])];
+        let moves = vec![rule(
+            Condition::All(vec![]),
+            vec![Action::RemoveSection("politics".into()), Action::AddSection("world".into())],
+        )];
         check(moves, "party", stated("x", &[], &[]), &["", "news", "world"]);
-        let stop = vec![rule(Condition::Not(Box::new(ad())), vec![Action::Stop]), rule(Condition::All(vec![]), vec![Action::Drop])];
+        let stop = vec![
+            rule(Condition::Not(Box::new(ad())), vec![Action::Stop]),
+            rule(Condition::All(vec![]), vec![Action::Drop]),
+        ];
         check(stop, "wire", stated("x", &[], &[]), &["", "news", "world"]);
     }
 
     #[test]
     fn rules_change_a_copy() {
-        let then = vec![Action::SetTitle(Regex::new("^Live: ").unwrap(), String::new()), Action::AddCategory("live".into())];
-        let changed = check(vec![rule(Condition::All(vec![]), then)], "wire", stated("Live: votes", &[], &[]), &["", "news", "world"]);
+        let then =
+            vec![Action::SetTitle(Regex::new("^Live: ").unwrap(), String::new()), Action::AddCategory("live".into())];
+        let changed = check(
+            vec![rule(Condition::All(vec![]), then)],
+            "wire",
+            stated("Live: votes", &[], &[]),
+            &["", "news", "world"],
+        );
         assert_eq!((changed.title.as_str(), changed.categories[0].term.as_str()), ("votes", "live"));
     }
 }

@@ -1,1 +1,148 @@
+//! Command line: arguments become calls. Data goes to stdout, words to stderr.
 //!
+//! Exit status: 0 done; 1 something failed; 2 the arguments are wrong; 78 the configuration is (sysexits' EX_CONFIG), or
+//! the store belongs to a newer program: starting again would not help.
+
+mod check;
+mod logs;
+mod serve;
+mod status;
+mod try_out;
+mod update;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Complaints, Found, Locations, Settings};
+use crate::daemon::StartError;
+use crate::store::StoreError;
+
+/// RSS and Atom feed producer and aggregator: local articles and remote feeds in, one merged feed per section out.
+#[derive(Debug, Parser)]
+#[command(name = "newsdesk", version, about, max_term_width = 100, propagate_version = true, after_help = EXAMPLES)]
+struct Arguments {
+    /// Configuration file [else: $NEWSDESK_CONFIG, ./config/newsdesk.toml, ~/.config/newsdesk/newsdesk.toml,
+    /// /etc/newsdesk/newsdesk.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the store [else: $STATE_DIRECTORY, ~/.local/state/newsdesk]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  newsdesk serve                         run the daemon with the configuration found
+  newsdesk check                         is the configuration right? all errors at once
+  newsdesk try article.txt               what would become of this file
+  newsdesk try https://example.org/feed  what would become of this feed
+  newsdesk update wires                  refresh one source now, publish, and say how it went
+  newsdesk status                        every source: last success, next poll and why";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::Arguments),
+    Update(update::Arguments),
+    Check(check::Arguments),
+    Try(try_out::Arguments),
+    Status(status::Arguments),
+}
+
+/// Why a verb could not do its work.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Configuration(Complaints),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ask(#[from] crate::daemon::control::AskError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+}
+
+/// Run the verb that the arguments name.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let place = Place { config: arguments.config, locations: Locations::from_env(arguments.state.as_deref()) };
+    let result = match arguments.verb {
+        Verb::Serve(verb) => serve::run(&place, &verb),
+        Verb::Update(verb) => update::run(&place, &verb),
+        Verb::Check(verb) => check::run(&place, &verb),
+        Verb::Try(verb) => try_out::run(&place, &verb),
+        Verb::Status(verb) => status::run(&place, &verb),
+    };
+    match result {
+        Ok(code) => code,
+        // The reader of a pipe may stop early: that is no failure of ours.
+        Err(Failed::Output(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failed::Configuration(complaints)) => {
+            eprintln!("{complaints}");
+            ExitCode::from(CONFIGURATION)
+        }
+        Err(failed) => {
+            eprintln!("newsdesk: {}", crate::daemon::chain(&failed));
+            ExitCode::from(if is_final(&failed) { CONFIGURATION } else { 1 })
+        }
+    }
+}
+
+const CONFIGURATION: u8 = 78;
+
+fn is_final(failed: &Failed) -> bool {
+    matches!(
+        failed,
+        Failed::Store(StoreError::Newer { .. }) | Failed::Start(StartError::Store(StoreError::Newer { .. }))
+    )
+}
+
+/// Where the configuration and the state are.
+struct Place {
+    config: Option<PathBuf>,
+    locations: Locations,
+}
+
+impl Place {
+    /// The configuration as it is found, or the defaults where there is none.
+    fn settings(&self) -> Result<Settings, Failed> {
+        match config::find(self.config.as_deref()) {
+            Found::File { path, .. } => config::load(&path, &self.locations).map_err(Failed::Configuration),
+            Found::Nowhere { .. } => Ok(config::defaults(&self.locations)),
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failed::Runtime)
+}
+
+/// One line of JSON on stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
+    let text = serde_json::to_string(value).map_err(|cause| Failed::Output(cause.into()))?;
+    print(&format!("{text}\n"))
+}
+
+fn print(text: &str) -> Result<(), Failed> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failed::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,133 @@
+//! `newsdesk status`: how every source is.
+
+use std::process::ExitCode;
+
+use chrono::Utc;
+use clap::Args;
+use serde::Serialize;
+
+use super::{Failed, Place, print, print_json};
+use crate::model::Time;
+use crate::store::{SourceRow, Store, StoreError};
+
+/// How every source is: last success, last try, next poll and why
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  newsdesk status
+  newsdesk status --json | jq '.sources[] | select(.failures > 0)'")]
+pub struct Arguments {
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// The state of every configured source.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub sources: Vec<Row>,
+}
+
+/// The state of one source. Times in UTC.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub source: String,
+    /// "well", "waiting", "failing", "gone".
+    pub mark: &'static str,
+    pub last_success: Option<Time>,
+    pub last_try: Option<Time>,
+    /// In words.
+    pub outcome: String,
+    /// Which step failed; `null` after a success.
+    pub stage: Option<String>,
+    pub since: Option<Time>,
+    /// In a row.
+    pub failures: u32,
+    pub next_poll: Option<Time>,
+    pub why: String,
+    pub entries: u64,
+    pub newest: Option<Time>,
+    pub repairs: Vec<String>,
+}
+
+pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
+    let settings = place.settings()?;
+    let path = &settings.store.path;
+    if !path.exists() {
+        eprintln!("there is no store at {} yet: start newsdesk serve, or run newsdesk update", path.display());
+        return Ok(ExitCode::from(1));
+    }
+    let report = super::runtime()?.block_on(async {
+        // Beside a running daemon too: readers never disturb the writer.
+        let store = Store::open_read_only(path)?;
+        report(&store).await
+    })?;
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(&table(&report, Utc::now()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn report(store: &Store) -> Result<Report, StoreError> {
+    Ok(Report { sources: store.sources().await?.into_iter().map(row).collect() })
+}
+
+fn row(row: SourceRow) -> Row {
+    let state = row.state;
+    let mark = match (&state.trouble, state.poll.gone_since, state.last_try) {
+        (_, Some(_), _) => "gone",
+        (Some(_), ..) => "failing",
+        (None, None, None) => "waiting",
+        (None, None, Some(_)) => "well",
+    };
+    Row {
+        source: row.name,
+        mark,
+        last_success: state.last_success,
+        last_try: state.last_try,
+        outcome: state.outcome,
+        since: state.trouble.as_ref().map(|trouble| trouble.since),
+        stage: state.trouble.map(|trouble| trouble.stage),
+        failures: state.poll.failures,
+        next_poll: state.next_poll,
+        why: state.next_reason,
+        entries: row.entries,
+        newest: row.newest,
+        repairs: state.repairs,
+    }
+}
+
+fn table(report: &Report, now: Time) -> String {
+    let name_width = report.sources.iter().map(|row| row.source.chars().count()).max().unwrap_or(6).max(6);
+    let mut text = format!(
+        "{:<name_width$}  {:<8}  {:>12}  {:>12}  {:>7}  OUTCOME\n",
+        "SOURCE", "IS", "LAST SUCCESS", "NEXT POLL", "ENTRIES"
+    );
+    for row in &report.sources {
+        let success = row.last_success.map_or("never".to_owned(), |time| format!("{} ago", span(now - time)));
+        let next = row.next_poll.map_or("-".to_owned(), |time| {
+            if time <= now { "now".to_owned() } else { format!("in {}", span(time - now)) }
+        });
+        let why = if row.why.is_empty() { String::new() } else { format!("; next: {}", row.why) };
+        let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+        text.push_str(&format!(
+            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}\n",
+            row.source, row.mark, row.entries, row.outcome
+        ));
+    }
+    let failing = report.sources.iter().filter(|row| row.stage.is_some()).count();
+    text.push_str(&format!("{} sources, {failing} failing\n", report.sources.len()));
+    text
+}
+
+fn span(span: chrono::TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0);
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

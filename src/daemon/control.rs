@@ -1,0 +1,88 @@
+//! What can be asked of a running daemon, and how another process asks it.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+
+use crate::config::settings::AdminAddress;
+use crate::serve::admin::CONTROL_HEADER;
+
+/// A wish, with a place for the answer.
+#[derive(Debug)]
+pub enum Ask {
+    Update { sources: Vec<String>, confirm_missing: bool, reply: oneshot::Sender<UpdateReport> },
+}
+
+/// How an update went.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct UpdateReport {
+    pub sources: Vec<SourceReport>,
+    /// Paths whose bytes are new.
+    pub published: Vec<String>,
+    /// Why nothing could be published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// How one source went.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceReport {
+    pub source: String,
+    pub ok: bool,
+    /// "3 new, 1 changed"; or the step that failed and why.
+    pub outcome: String,
+}
+
+impl UpdateReport {
+    pub fn failed(&self) -> usize {
+        self.sources.iter().filter(|source| !source.ok).count()
+    }
+}
+
+/// Why a running daemon could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("no daemon answers on the admin address {0}; is it the one with this configuration?")]
+    Unreachable(String, #[source] std::io::Error),
+    #[error("the daemon answered {0}")]
+    Refused(String),
+}
+
+/// Longer than any update takes: sources are asked in parallel, each within its deadline.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// One request to the admin address of a running daemon; the body of the answer.
+pub async fn ask(address: &AdminAddress, method: &str, path: &str) -> Result<String, AskError> {
+    let (shown, host) = match address {
+        AdminAddress::Tcp(address) => (address.clone(), address.clone()),
+        AdminAddress::Unix(path) => (path.display().to_string(), "localhost".to_owned()),
+    };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{CONTROL_HEADER}: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    );
+    let exchange = async {
+        match address {
+            AdminAddress::Tcp(address) => exchange(TcpStream::connect(address).await?, &request).await,
+            AdminAddress::Unix(path) => exchange(UnixStream::connect(path).await?, &request).await,
+        }
+    };
+    let answer = match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(answer) => answer.map_err(|cause| AskError::Unreachable(shown, cause))?,
+        Err(_) => return Err(AskError::Refused("nothing within an hour".to_owned())),
+    };
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split_whitespace().nth(1).unwrap_or_default();
+    match status {
+        "200" => Ok(body.to_owned()),
+        _ => Err(AskError::Refused(format!("{status} {}", body.trim()))),
+    }
+}
+
+async fn exchange(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}

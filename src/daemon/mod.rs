@@ -1,0 +1,244 @@
+//! Daemon: the shell. One loop over events; `refresh` and `publish` in the order of the flow.
+//!
+//! It does I/O and decides nothing: when a source is due says `schedule`, what changed says `changes`, where an entry
+//! stands says `sections`, what a feed looks like say `merge` and `render`.
+
+pub mod control;
+mod pages;
+mod publication;
+mod refresh;
+mod run;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{SubsecRound, Utc};
+use url::Url;
+
+use crate::config::Settings;
+use crate::config::settings::{Place, Source};
+use crate::fetch::http::{Door, DoorError};
+use crate::merge;
+use crate::model::{Section, Time};
+use crate::parse::plain::Vocabulary;
+use crate::publish::{self, Live};
+use crate::schedule::{Failure, Outage, queue};
+use crate::sections::{Placer, SourceRules};
+use crate::store::{SectionRow, Store, StoreError};
+
+pub use refresh::{RefreshError, Stage};
+pub use run::{Events, Progress, Serving, run, update};
+
+/// A running newsdesk: configuration, store and door, and what is live. A clone is cheap.
+#[derive(Clone)]
+pub struct Newsdesk {
+    shared: Arc<Shared>,
+}
+
+/// See [`Newsdesk`].
+pub struct Shared {
+    pub settings: Arc<Settings>,
+    pub store: Store,
+    pub live: Arc<Live>,
+    pub site: merge::Site,
+    /// Path of the site's base, with a slash at both ends.
+    pub base_path: String,
+    sources: BTreeMap<String, Arc<Source>>,
+    rows: BTreeMap<String, i64>,
+    /// The site itself, with the empty name, first.
+    sections: Vec<(SectionRow, Arc<Section>)>,
+    door: Door,
+    placer: Placer,
+    vocabulary: Vocabulary,
+    /// Changes when the same bytes are read in another way.
+    reading: String,
+    outage: Mutex<Outage>,
+    /// What the gate had to say at the last publication, by path.
+    notices: Mutex<BTreeMap<String, Vec<String>>>,
+}
+
+impl Deref for Newsdesk {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// Why a newsdesk does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    #[error("cannot listen on {address}{}", .hint)]
+    Listen {
+        address: String,
+        hint: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl Newsdesk {
+    /// Open the store, bring it in line with the configuration, and load what was published last.
+    pub async fn open(settings: Settings) -> Result<Newsdesk, StartError> {
+        let door = Door::new(&settings.fetch, settings.site.contact.as_deref())?;
+        let store = Store::open(&settings.store.path)?;
+        let site_url = settings.site.url.as_ref().map(Url::to_string);
+        store.initialise(settings.site.id.clone().or(site_url)).await?;
+        let places = settings.sources.iter().map(|source| (source.name.clone(), place(source))).collect();
+        let rows = store.sync_sources(places).await?;
+        let names = settings.sections.iter().map(|section| section.name.clone()).collect();
+        let section_rows = store.sync_sections(names, now()).await?;
+        let newsdesk = Newsdesk::assemble(settings, store, door, rows, section_rows);
+        newsdesk.load_revisions().await?;
+        newsdesk.place_again().await?;
+        Ok(newsdesk)
+    }
+
+    fn assemble(
+        settings: Settings,
+        store: Store,
+        door: Door,
+        rows: Vec<i64>,
+        section_rows: Vec<SectionRow>,
+    ) -> Newsdesk {
+        let base = base(&settings);
+        let site_section = Arc::new(site_section(&settings));
+        let sections = std::iter::once(site_section).chain(settings.sections.iter().cloned());
+        let rules =
+            |source: &Arc<Source>| SourceRules { sections: source.sections.clone(), rules: source.rules.clone() };
+        let by_source = settings.sources.iter().map(|source| (source.name.clone(), rules(source))).collect();
+        let shared = Shared {
+            store,
+            door,
+            live: Arc::new(Live::default()),
+            base_path: base.path().to_owned(),
+            site: merge::Site {
+                base: base.into(),
+                hubs: settings.publish.hub.iter().map(Url::to_string).collect(),
+                ttl_minutes: 15,
+                language: settings.site.language.clone(),
+            },
+            rows: settings.sources.iter().map(|source| source.name.clone()).zip(rows).collect(),
+            sources: settings.sources.iter().map(|source| (source.name.clone(), source.clone())).collect(),
+            sections: section_rows.into_iter().zip(sections).collect(),
+            placer: Placer::new(&settings.sections, &settings.rules, by_source),
+            vocabulary: Vocabulary::new(&settings.sections),
+            reading: Newsdesk::reading_print(&settings),
+            outage: Mutex::new(Outage::default()),
+            notices: Mutex::new(BTreeMap::new()),
+            settings: Arc::new(settings),
+        };
+        Newsdesk { shared: Arc::new(shared) }
+    }
+
+    async fn load_revisions(&self) -> Result<(), StoreError> {
+        let stored = self.store.revisions().await?;
+        let revived = refresh::blocking(move || {
+            stored
+                .into_iter()
+                .map(|stored| (stored.path.clone(), Arc::new(publish::revive(stored))))
+                .collect::<Vec<_>>()
+        })
+        .await;
+        self.live.put(revived);
+        Ok(())
+    }
+
+    /// Where a changed configuration places entries otherwise, every stored entry is placed anew.
+    async fn place_again(&self) -> Result<(), StoreError> {
+        let print = self.placer.print();
+        if self.store.meta("placement").await?.as_deref() == Some(&*print) {
+            return Ok(());
+        }
+        let mut after = 0;
+        loop {
+            let newsdesk = self.clone();
+            let place = move |source: &str, stated: &crate::model::Stated, first_seen: Time| {
+                newsdesk.placer.place(source, &mut stated.clone(), first_seen).sections
+            };
+            match self.store.replace_members(after, place).await? {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        self.store.set_meta("placement", print).await
+    }
+
+    /// A source by its name.
+    pub fn source(&self, name: &str) -> Option<&Arc<Source>> {
+        self.sources.get(name)
+    }
+
+    fn row(&self, name: &str) -> i64 {
+        // Every configured source was given a row when the store was opened; 0 is nobody's.
+        self.rows.get(name).copied().unwrap_or_default()
+    }
+
+    /// Note how a host answered; is what fails our own line?
+    fn outage_is_ours(&self, source: &Source, failure: Option<Failure>, now: Time) -> bool {
+        let Place::Feed(url) = &source.place else { return false };
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        outage.note(&queue::bucket(url), failure, now);
+        outage.is_ours(now)
+    }
+}
+
+/// The address or folder under which a source is known again when its name changes.
+fn place(source: &Source) -> String {
+    match &source.place {
+        Place::Feed(url) => url.to_string(),
+        Place::Folder(path) => path.display().to_string(),
+    }
+}
+
+/// Base of every link: `[site] url`, else the listen address.
+fn base(settings: &Settings) -> Url {
+    let listen = || Url::parse(&format!("http://{}/", settings.server.listen)).ok();
+    let fallback = || Url::parse("http://127.0.0.1:8080/").unwrap_or_else(|_| unreachable!("a constant that parses"));
+    settings.site.url.clone().or_else(listen).unwrap_or_else(fallback)
+}
+
+/// The site as a whole, as a section of everything.
+fn site_section(settings: &Settings) -> Section {
+    Section {
+        name: String::new(),
+        title: settings.site.title.clone(),
+        description: None,
+        language: settings.site.language.clone(),
+        aliases: Vec::new(),
+        sources: Vec::new(),
+        categories: Vec::new(),
+        include: Vec::new(),
+        limit: 50,
+        max_age: None,
+        max_per_source: None,
+        full_text: true,
+        attribution: false,
+    }
+}
+
+/// The one clock of the daemon, in whole seconds.
+fn now() -> Time {
+    Utc::now().trunc_subsecs(0)
+}
+
+/// An error with its causes in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let words = next.to_string();
+        // Some libraries repeat their cause in their own words.
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,357 @@
+//! What pages show, filled in from the store and the configuration; `render::page` makes them.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use super::Newsdesk;
+use super::refresh::blocking;
+use crate::config::settings::Place;
+use crate::fetch::folder;
+use crate::merge;
+use crate::model::{Feed, FeedEntry, Html, Origin};
+use crate::normalize::{clean, links};
+use crate::render::{self, opml, page};
+use crate::serve::public::{Found, Wanted};
+use crate::store::{SourceRow, StoreError, Stored};
+
+/// Characters of a teaser in a list.
+const TEASER_CHARS: usize = 300;
+
+/// `/SECTION/` or `/sources/NAME/`.
+pub fn section(newsdesk: &Newsdesk, path: &str, feed: &Feed) -> Vec<u8> {
+    let page = page::SectionPage {
+        site: site(newsdesk),
+        path: path.to_owned(),
+        title: feed.title.clone(),
+        description: feed.description.clone(),
+        language: feed.language.clone(),
+        entries: feed.entries.iter().map(line).collect(),
+    };
+    page::section_page(&page).into()
+}
+
+/// `/`, from the newest entries of every section and of the site, by name.
+pub fn front(newsdesk: &Newsdesk, feeds: &BTreeMap<String, Feed>) -> Vec<u8> {
+    let lines = |name: &str| feeds.get(name).map(|feed| feed.entries.iter().map(line).collect()).unwrap_or_default();
+    let cards = newsdesk.settings.sections.iter().map(|section| page::SectionCard {
+        name: section.name.clone(),
+        title: section.title.clone(),
+        description: section.description.clone(),
+        language: section.language.clone(),
+        newest: lines(&section.name),
+    });
+    let file = newsdesk.settings.file.as_ref().map(|file| file.display().to_string());
+    let page = page::SitePage {
+        site: site(newsdesk),
+        description: None,
+        sections: cards.collect(),
+        newest: lines(""),
+        // Only who has nothing yet needs to know where to write it; a path is nobody else's business.
+        configuration: newsdesk
+            .settings
+            .sources
+            .is_empty()
+            .then(|| file.unwrap_or_else(|| "config/newsdesk.toml".to_owned())),
+    };
+    page::site_page(&page).into()
+}
+
+/// Documents that follow from the configuration alone.
+pub fn fixed(newsdesk: &Newsdesk) -> Vec<(String, Vec<u8>)> {
+    vec![
+        ("style.css".to_owned(), page::STYLE.as_bytes().to_vec()),
+        ("favicon.svg".to_owned(), page::favicon().to_vec()),
+        ("sections.opml".to_owned(), sections_opml(newsdesk)),
+        ("sources.opml".to_owned(), sources_opml(newsdesk)),
+    ]
+}
+
+fn sections_opml(newsdesk: &Newsdesk) -> Vec<u8> {
+    let base = &newsdesk.site.base;
+    let outlines: Vec<opml::Outline> = newsdesk
+        .settings
+        .sections
+        .iter()
+        .map(|section| opml::Outline {
+            text: section.title.clone(),
+            xml_url: Some(format!("{base}{}/{}", section.name, render::ATOM)),
+            html_url: Some(format!("{base}{}/", section.name)),
+            description: section.description.clone(),
+            language: section.language.clone(),
+            sections: Vec::new(),
+        })
+        .collect();
+    opml::sections(&newsdesk.settings.site.title, &outlines)
+}
+
+fn sources_opml(newsdesk: &Newsdesk) -> Vec<u8> {
+    let feeds = newsdesk.settings.sources.iter().filter_map(|source| match &source.place {
+        Place::Feed(url) => Some((source, url)),
+        Place::Folder(_) => None,
+    });
+    let outlines: Vec<opml::Outline> = feeds
+        .map(|(source, url)| opml::Outline {
+            text: source.name.clone(),
+            xml_url: (!source.private).then(|| url.to_string()),
+            html_url: None,
+            description: None,
+            language: None,
+            sections: source.sections.clone(),
+        })
+        .collect();
+    opml::sources(&newsdesk.settings.site.title, &outlines)
+}
+
+fn site(newsdesk: &Newsdesk) -> page::Site {
+    let settings = &newsdesk.settings;
+    page::Site {
+        title: settings.site.title.clone(),
+        url: newsdesk.site.base.clone(),
+        base_path: newsdesk.base_path.clone(),
+        language: settings.site.language.clone(),
+        timezone: settings.site.timezone,
+        sections: settings.sections.iter().map(|section| link(&section.name, &section.title)).collect(),
+    }
+}
+
+fn link(name: &str, title: &str) -> page::SectionLink {
+    page::SectionLink { name: name.to_owned(), title: title.to_owned() }
+}
+
+fn line(shown: &FeedEntry) -> page::EntryLine {
+    let stated = &shown.entry.stated;
+    page::EntryLine {
+        title: stated.title.clone(),
+        link: shown.link.clone(),
+        summary: stated.summary.as_ref().or(stated.content.as_ref()).map(teaser).filter(|text| !text.is_empty()),
+        origin: named(&shown.origin),
+        published: shown.entry.effective,
+        language: stated.language.clone(),
+        id: Some(shown.entry.id.0.clone()),
+        also_in: shown.also_in.clone(),
+    }
+}
+
+fn named(origin: &Origin) -> page::Named {
+    page::Named { name: origin.title.clone(), link: origin.link.clone() }
+}
+
+/// Visible text, cut at a word.
+fn teaser(html: &Html) -> String {
+    let text = clean::visible(html);
+    let Some((end, _)) = text.char_indices().nth(TEASER_CHARS) else { return text };
+    let cut = text.get(..end).unwrap_or(&text);
+    let cut = cut.rsplit_once(' ').map_or(cut, |(whole, _)| whole);
+    format!("{cut} …")
+}
+
+impl Newsdesk {
+    /// A page made for a request.
+    pub async fn page(&self, wanted: Wanted) -> Found {
+        let found = match wanted {
+            Wanted::Article { slug } => self.article_page(&slug).await,
+            Wanted::ArticleFile { slug, path } => self.article_file(&slug, &path).await,
+            Wanted::Entry { id } => self.entry_page(id).await,
+            Wanted::Status => self.status_page().await,
+            Wanted::Error { status, title, advice } => {
+                let page = page::ErrorPage { site: site(self), status, title: title.to_owned(), advice };
+                Ok(Found::Page(page::error_page(&page).into()))
+            }
+        };
+        found.unwrap_or_else(|cause| {
+            tracing::error!(stage = "serve", "{}", super::chain(&cause));
+            Found::Failed
+        })
+    }
+
+    async fn article_page(&self, slug: &str) -> Result<Found, StoreError> {
+        let Some(stored) = self.store.entry_by_slug(slug.to_owned()).await? else { return Ok(Found::Missing) };
+        if stored.withdrawn.is_some() {
+            return Ok(Found::Gone);
+        }
+        let newsdesk = self.clone();
+        Ok(Found::Page(blocking(move || newsdesk.article(stored)).await))
+    }
+
+    fn article(&self, stored: Stored) -> Vec<u8> {
+        let sections = self.section_links(&stored.sections);
+        let own_origin = stored.entry.stated.origin.is_some();
+        let [candidate]: [merge::Candidate; 1] = match self.candidates(vec![stored]).try_into() {
+            Ok(one) => one,
+            Err(_) => return Vec::new(),
+        };
+        let shown = merge::feed_entry(candidate, &self.site);
+        let FeedEntry { entry, origin, .. } = shown;
+        let stated = entry.stated;
+        let slug = entry.slug.unwrap_or_default();
+        let page = page::ArticlePage {
+            site: site(self),
+            path: format!("articles/{}", links::encode_segment(&slug)),
+            title: stated.title,
+            summary: stated.summary.as_ref().map(teaser),
+            content: stated.content.or(stated.summary).unwrap_or_default(),
+            authors: stated.authors,
+            published: entry.effective,
+            updated: entry.updated,
+            language: stated.language,
+            origin: own_origin.then(|| named(&origin)),
+            sections,
+            categories: stated.categories.into_iter().map(|category| category.label.unwrap_or(category.term)).collect(),
+            image: stated.image,
+            enclosures: stated.enclosures,
+            rights: stated.rights,
+            id: Some(entry.id.0),
+        };
+        page::article_page(&page).into()
+    }
+
+    fn section_links(&self, names: &[String]) -> Vec<page::SectionLink> {
+        let sections = self.settings.sections.iter().filter(|section| names.contains(&section.name));
+        sections.map(|section| link(&section.name, &section.title)).collect()
+    }
+
+    /// Only files that the article itself shows, and only out of its own folder.
+    async fn article_file(&self, slug: &str, path: &str) -> Result<Found, StoreError> {
+        let Some(stored) = self.store.entry_by_slug(slug.to_owned()).await? else { return Ok(Found::Missing) };
+        if stored.withdrawn.is_some() {
+            return Ok(Found::Gone);
+        }
+        let Some((root, shown)) = self.files_of(&stored).await? else { return Ok(Found::Missing) };
+        let Some(content_type) = media_type(path).filter(|_| shown.iter().any(|file| file == path)) else {
+            return Ok(Found::Missing);
+        };
+        let (path, most) = (path.to_owned(), self.settings.fetch.max_body);
+        Ok(match blocking(move || folder::read(&root, &path, most)).await {
+            Ok(body) => Found::File { content_type, body },
+            Err(_) => Found::Missing,
+        })
+    }
+
+    /// Folder of a local article and the paths of the files that it shows.
+    async fn files_of(&self, stored: &Stored) -> Result<Option<(std::path::PathBuf, Vec<String>)>, StoreError> {
+        let Some(source) = self.sources.get(&stored.entry.source) else { return Ok(None) };
+        let Place::Folder(root) = &source.place else { return Ok(None) };
+        let Some(file) = stored.key_text.strip_prefix("file ") else { return Ok(None) };
+        let file = file.split('#').next().unwrap_or(file);
+        let files = self.store.files(self.row(&source.name)).await?;
+        let shows = files.into_iter().find(|row| row.path == file).map(|row| row.shows).unwrap_or_default();
+        Ok(Some((root.clone(), shows)))
+    }
+
+    /// Page and files of one article, by their paths in the mirror.
+    pub(super) async fn article_files(&self, slug: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let Found::Page(page) = self.article_page(slug).await? else { return Ok(Vec::new()) };
+        let mut files = vec![(format!("articles/{slug}/index.html"), page)];
+        if let Some(stored) = self.store.entry_by_slug(slug.to_owned()).await?
+            && let Some((_, shows)) = self.files_of(&stored).await?
+        {
+            for path in shows {
+                if let Found::File { body, .. } = self.article_file(slug, &path).await? {
+                    files.push((format!("articles/{slug}/{path}"), body));
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    async fn entry_page(&self, id: String) -> Result<Found, StoreError> {
+        let Some(stored) = self.store.entry_by_id(id).await? else { return Ok(Found::Missing) };
+        if stored.withdrawn.is_some() {
+            return Ok(Found::Gone);
+        }
+        let sections = self.section_links(&stored.sections);
+        let source = page::Named { name: stored.entry.source.clone(), link: stored.origin.link.clone() };
+        let newsdesk = self.clone();
+        let page = blocking(move || {
+            let candidate = newsdesk.candidates(vec![stored]).pop()?;
+            let shown = merge::feed_entry(candidate, &newsdesk.site);
+            let line = line(&shown);
+            let entry = shown.entry;
+            Some(page::entry_page(&page::EntryPage {
+                site: site(&newsdesk),
+                id: entry.id.0,
+                title: line.title,
+                link: line.link,
+                summary: line.summary,
+                language: line.language,
+                authors: entry.stated.authors,
+                categories: entry.stated.categories.into_iter().map(|category| category.term).collect(),
+                source,
+                origin: line.origin,
+                stated_published: entry.stated.published,
+                stated_updated: entry.stated.updated,
+                first_seen: entry.first_seen,
+                effective: entry.effective,
+                updated: entry.updated,
+                sections,
+                also_in: line.also_in,
+            }))
+        })
+        .await;
+        Ok(page.map_or(Found::Missing, |page| Found::Page(page.into())))
+    }
+
+    async fn status_page(&self) -> Result<Found, StoreError> {
+        let rows = self.store.sources().await?;
+        let page = page::StatusPage {
+            site: site(self),
+            sources: rows.iter().map(|row| self.status_row(row)).collect(),
+            notices: self.notices.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect(),
+        };
+        Ok(Found::Page(page::status_page(&page).into()))
+    }
+
+    fn status_row(&self, row: &SourceRow) -> page::SourceRow {
+        let private = self.sources.get(&row.name).is_none_or(|source| source.private);
+        let link = row.origin.as_ref().and_then(|origin| origin.link.clone().or_else(|| origin.feed.clone()));
+        page::SourceRow {
+            name: row.name.clone(),
+            link: link.filter(|_| !private),
+            mark: mark(row),
+            last_success: row.state.last_success,
+            last_try: row.state.last_try,
+            // An error text may name an address: of a private source only the step is said.
+            outcome: match &row.state.trouble {
+                Some(trouble) if private => format!("failed: {}", trouble.stage),
+                _ => row.state.outcome.clone(),
+            },
+            failures: row.state.poll.failures,
+            next_poll: row.state.next_poll,
+            why: row.state.next_reason.clone(),
+            entries: row.entries,
+        }
+    }
+}
+
+fn mark(row: &SourceRow) -> page::Mark {
+    match (&row.state.trouble, row.state.poll.gone_since, row.state.last_try) {
+        (_, Some(_), _) => page::Mark::Gone,
+        (Some(_), ..) => page::Mark::Failing,
+        (None, None, None) => page::Mark::Waiting,
+        (None, None, Some(_)) => page::Mark::Well,
+    }
+}
+
+/// Files that may stand beside an article, by their ending.
+fn media_type(path: &str) -> Option<&'static str> {
+    let (_, ending) = path.rsplit_once('.')?;
+    Some(match ending.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "svg" => "image/svg+xml",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/mp4",
+        "ogg" | "oga" => "audio/ogg",
+        "opus" => "audio/opus",
+        "flac" => "audio/flac",
+        "wav" => "audio/wav",
+        "mp4" | "m4v" => "video/mp4",
+        "webm" => "video/webm",
+        "mov" => "video/quicktime",
+        "pdf" => "application/pdf",
+        _ => return None,
+    })
+}

@@ -1,0 +1,631 @@
+//! One pass over one source: fetch, parse, normalize, compare, store; each failure says who, at which step and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use url::Url;
+
+use super::Newsdesk;
+use crate::changes::{self, Situation};
+use crate::config::settings::{Place, Source};
+use crate::fetch::folder::{self, FileFound, FolderChanged};
+use crate::fetch::http::{Answer, Document, FetchError, Request};
+use crate::model::{Origin, Time};
+use crate::normalize::{self, Context, File, Refreshed};
+use crate::parse::{self, Limits, article};
+use crate::schedule::{self, Failure, NextPoll, Outcome};
+use crate::store::{Applied, FileRow, Refresh, SourceState, Trouble};
+
+/// Changes when the same bytes are read in another way: then every document is asked for and read once more.
+const READER: &str = "reader 1";
+
+/// A step of the way through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Fetch,
+    Parse,
+    Store,
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Stage::Fetch => "fetch",
+            Stage::Parse => "parse",
+            Stage::Store => "store",
+        })
+    }
+}
+
+/// Printed with its causes: `bbc-world: parse: this is a web page ("Log in"), not a feed`.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_name}: {stage}")]
+pub struct RefreshError {
+    pub source_name: String,
+    pub stage: Stage,
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// How a refresh ended.
+#[derive(Debug)]
+pub struct Refreshing {
+    pub source: Arc<Source>,
+    pub result: Result<Done, RefreshError>,
+    /// When it is asked next, and why.
+    pub next: NextPoll,
+    /// What the queue of hosts has to know: the failure, and the Retry-After that came with it.
+    pub failure: Option<(Failure, Option<TimeDelta>)>,
+    /// Files are still being written: look again so soon.
+    pub again: Option<Duration>,
+}
+
+/// What a refresh that worked found.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub applied: Applied,
+    /// "not modified", "3 new, 1 changed".
+    pub words: String,
+}
+
+/// A note for the person who asked for this refresh by hand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// Files that are missing were meant to be.
+    pub confirm_missing: bool,
+}
+
+impl Newsdesk {
+    /// Refresh one source and write down how it went. Never fails as a whole: what went wrong is part of the answer.
+    pub async fn refresh(&self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish) -> Refreshing {
+        let now = super::now();
+        let row = self.row(&source.name);
+        let state = match self.store.source(row).await {
+            Ok(row) => row.state,
+            Err(cause) => return self.without_state(source, cause.into(), now),
+        };
+        match &source.place {
+            Place::Feed(configured) => self.refresh_feed(&source, configured, row, state, now).await,
+            Place::Folder(root) => {
+                let root = root.clone();
+                self.refresh_folder(source, row, &root, state, change, wish, now).await
+            }
+        }
+    }
+
+    async fn refresh_feed(
+        &self,
+        source: &Arc<Source>,
+        configured: &Url,
+        row: i64,
+        mut state: SourceState,
+        now: Time,
+    ) -> Refreshing {
+        let source = source.clone();
+        let url = state.poll.moved.ask(configured).clone();
+        let same_reader = state.body_hash.as_deref().is_some_and(|hash| hash.ends_with(&self.reading));
+        let request = Request {
+            configured,
+            validators: same_reader.then_some(&state.validators),
+            headers: &source.headers,
+            credentials: source.credentials.as_ref(),
+            ..Request::feed(&url, self.settings.fetch.max_body)
+        };
+        let answer = self.door.get(request).await;
+        let now = super::now().max(now);
+        match answer {
+            Ok(Answer::NotModified(answer)) => {
+                state.validators = answer.validators;
+                state.poll.moved.succeeded(configured, &answer.hops, true);
+                let outcome = Outcome::NotModified { freshness: answer.freshness };
+                self.not_modified(source.clone(), row, state, outcome, "304 not modified", now).await
+            }
+            Ok(Answer::Document(document)) => self.read_document(source, configured, row, state, document, now).await,
+            Err(cause) => self.fetch_failed(source, configured, row, state, cause, now).await,
+        }
+    }
+
+    async fn read_document(
+        &self,
+        source: Arc<Source>,
+        configured: &Url,
+        row: i64,
+        mut state: SourceState,
+        document: Document,
+        now: Time,
+    ) -> Refreshing {
+        let hash = format!("{} {}", blake3::hash(&document.body).to_hex(), self.reading);
+        let freshness = document.freshness;
+        if state.body_hash.as_ref() == Some(&hash) {
+            state.validators = document.validators;
+            state.poll.moved.succeeded(configured, &document.hops, true);
+            let outcome = Outcome::NotModified { freshness };
+            return self.not_modified(source, row, state, outcome, "200, the same bytes", now).await;
+        }
+        let (validators, hops) = (document.validators.clone(), document.hops.clone());
+        let read = {
+            let (newsdesk, source) = (self.clone(), source.clone());
+            blocking(move || newsdesk.normalize_feed(&source, &document)).await
+        };
+        let (refreshed, repairs, hints) = match read {
+            Ok(read) => read,
+            Err(cause) => {
+                state.poll.moved.failed(configured);
+                let outcome = Outcome::Failed { failure: Failure::NotAFeed, retry_after: None, frozen: false };
+                return self.failed(source, row, state, outcome, Stage::Parse, cause.into(), now).await;
+            }
+        };
+        let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
+            Ok(known) => known,
+            Err(cause) => return self.store_failed(source, cause.into(), now),
+        };
+        let same_feed = first_fetch || !known.by_key.is_empty();
+        state.poll.moved.succeeded(configured, &hops, same_feed);
+        let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
+        let situation = Situation { now, first_fetch, local: false };
+        let changes = {
+            let (newsdesk, source) = (self.clone(), source.clone());
+            blocking(move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now)).await
+        };
+        state.validators = validators;
+        state.body_hash = Some(hash);
+        state.repairs = repairs;
+        let words = in_words(&changes);
+        state.poll.record(&Outcome::Changed { entries: changes.new.len(), hints, freshness }, now);
+        let next = self.well(&source, &mut state, &words, now);
+        let refresh = Refresh {
+            source: row,
+            now,
+            changes,
+            origin: Some(origin),
+            feed_id,
+            state,
+            files: Vec::new(),
+            vanished: Vec::new(),
+        };
+        match self.store.apply_refresh(refresh).await {
+            Ok(applied) => Refreshing { source, result: Ok(Done { applied, words }), next, failure: None, again: None },
+            Err(cause) => self.store_failed(source, cause.into(), now),
+        }
+    }
+
+    fn normalize_feed(
+        &self,
+        source: &Source,
+        document: &Document,
+    ) -> Result<(Refreshed, Vec<String>, parse::feed::Hints), parse::NotAFeed> {
+        let input = parse::Input {
+            bytes: &document.body,
+            content_type: document.content_type.as_deref(),
+            base: Some(&document.url),
+        };
+        let parsed = parse::document(&input, &Limits::default())?;
+        let repairs = parsed.repairs.0.iter().map(|(kind, count)| format!("{kind} ({count})")).collect();
+        let hints = parsed.hints.clone();
+        let configured = match &source.place {
+            Place::Feed(url) if !source.private => Some(url.as_str()),
+            _ => None,
+        };
+        let context = Context {
+            source: &source.name,
+            feed_url: configured,
+            origins: &self.settings.origins,
+            tracking: &self.settings.tracking_parameters,
+            file: None,
+        };
+        Ok((normalize::document(parsed, &context), repairs, hints))
+    }
+
+    /// Decide where each entry that is new or changed stands.
+    fn placed(&self, source: &str, mut changes: changes::Changes, now: Time) -> changes::Changes {
+        for entry in &mut changes.new {
+            entry.sections = self.placer.place(source, &mut entry.stated.clone(), now).sections;
+        }
+        for entry in &mut changes.changed {
+            entry.sections = self.placer.place(source, &mut entry.stated.clone(), entry.first_seen).sections;
+        }
+        changes
+    }
+
+    async fn not_modified(
+        &self,
+        source: Arc<Source>,
+        row: i64,
+        mut state: SourceState,
+        outcome: Outcome,
+        words: &str,
+        now: Time,
+    ) -> Refreshing {
+        state.poll.record(&outcome, now);
+        let next = self.well(&source, &mut state, words, now);
+        match self.store.record_poll(row, state).await {
+            Ok(()) => {
+                let done = Done { words: words.to_owned(), ..Done::default() };
+                Refreshing { source, result: Ok(done), next, failure: None, again: None }
+            }
+            Err(cause) => self.store_failed(source, cause.into(), now),
+        }
+    }
+
+    async fn fetch_failed(
+        &self,
+        source: Arc<Source>,
+        configured: &Url,
+        row: i64,
+        mut state: SourceState,
+        cause: FetchError,
+        now: Time,
+    ) -> Refreshing {
+        state.poll.moved.failed(configured);
+        let (failure, retry_after) = (cause.kind(), cause.retry_after());
+        let frozen = self.outage_is_ours(&source, Some(failure), now);
+        let outcome = Outcome::Failed { failure, retry_after, frozen };
+        let mut refreshing = self.failed(source, row, state, outcome, Stage::Fetch, cause.into(), now).await;
+        refreshing.failure = Some((failure, retry_after));
+        refreshing
+    }
+
+    /// A refresh that failed: the reason is kept, the entries stay.
+    async fn failed(
+        &self,
+        source: Arc<Source>,
+        row: i64,
+        mut state: SourceState,
+        outcome: Outcome,
+        stage: Stage,
+        cause: Box<dyn std::error::Error + Send + Sync>,
+        now: Time,
+    ) -> Refreshing {
+        state.poll.record(&outcome, now);
+        state.last_try = Some(now);
+        let words = super::chain(&*cause);
+        let since = state.trouble.as_ref().map_or(now, |trouble| trouble.since);
+        state.outcome = words.clone();
+        state.trouble = Some(Trouble { stage: stage.to_string(), cause: words, since });
+        let next = self.next(&source, &mut state, now);
+        if let Err(cause) = self.store.record_poll(row, state).await {
+            return self.store_failed(source, cause.into(), now);
+        }
+        let error = RefreshError { source_name: source.name.clone(), stage, cause };
+        Refreshing { source, result: Err(error), next, failure: None, again: None }
+    }
+
+    /// The store would not take it: nothing was written, so the same is asked again soon.
+    fn store_failed(
+        &self,
+        source: Arc<Source>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
+        now: Time,
+    ) -> Refreshing {
+        self.without_state(source, cause, now)
+    }
+
+    fn without_state(
+        &self,
+        source: Arc<Source>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
+        now: Time,
+    ) -> Refreshing {
+        let next = NextPoll { at: now + TimeDelta::minutes(1), reason: "the store failed".to_owned() };
+        let error = RefreshError { source_name: source.name.clone(), stage: Stage::Store, cause };
+        Refreshing { source, result: Err(error), next, failure: None, again: None }
+    }
+
+    /// A refresh that worked: when next, and a state that says so.
+    fn well(&self, source: &Source, state: &mut SourceState, words: &str, now: Time) -> NextPoll {
+        if matches!(source.place, Place::Feed(_)) {
+            self.outage_is_ours(source, None, now);
+        }
+        state.last_try = Some(now);
+        state.last_success = Some(now);
+        state.outcome = words.to_owned();
+        state.trouble = None;
+        self.next(source, state, now)
+    }
+
+    fn next(&self, source: &Source, state: &mut SourceState, now: Time) -> NextPoll {
+        let schedule = &self.settings.schedule;
+        let next = match &source.place {
+            Place::Feed(_) => {
+                let cadence = source.schedule.as_ref().unwrap_or(&schedule.default);
+                let bounds = schedule::Bounds { min: schedule.min, max: schedule.max };
+                schedule::next_poll(cadence, bounds, &state.poll, now, &source.name)
+            }
+            Place::Folder(_) => {
+                let line = match &source.schedule {
+                    Some(schedule::Cadence::Cron(line)) => line,
+                    _ => &schedule.rescan,
+                };
+                let at = line.after(now).unwrap_or(now + TimeDelta::hours(1));
+                NextPoll { at, reason: "watched; scanned again then to be sure".to_owned() }
+            }
+        };
+        state.next_poll = Some(next.at);
+        state.next_reason = next.reason.clone();
+        next
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of the refresh, not an interface")]
+    async fn refresh_folder(
+        &self,
+        source: Arc<Source>,
+        row: i64,
+        root: &std::path::Path,
+        mut state: SourceState,
+        change: Option<FolderChanged>,
+        wish: Wish,
+        now: Time,
+    ) -> Refreshing {
+        let known_files = match self.store.files(row).await {
+            Ok(files) => files,
+            Err(cause) => return self.store_failed(source, cause.into(), now),
+        };
+        let reread = state.body_hash.as_deref() != Some(&*self.reading);
+        let read = {
+            let (newsdesk, source, root) = (self.clone(), source.clone(), root.to_owned());
+            blocking(move || newsdesk.read_folder(&source, &root, known_files, change, reread, now)).await
+        };
+        let mut read = match read {
+            Ok(read) => read,
+            Err(cause) => {
+                let outcome = Outcome::Failed { failure: Failure::Refused, retry_after: None, frozen: false };
+                return self.failed(source, row, state, outcome, Stage::Fetch, cause.into(), now).await;
+            }
+        };
+        let missing = read.missing(wish);
+        if missing.is_some() {
+            read.vanished.clear();
+        }
+        let vanished = self.store.entries_of_files(row, read.vanished.clone()).await;
+        let known = self.store.known(row, changes::question(&read.refreshed)).await;
+        let (vanished_rows, (mut known, first_fetch)) = match (vanished, known) {
+            (Ok(vanished), Ok(known)) => (vanished, known),
+            (Err(cause), _) | (_, Err(cause)) => return self.store_failed(source, cause.into(), now),
+        };
+        // Only a file that is no more can have become another one: a copy is a new article.
+        let free: BTreeSet<i64> = vanished_rows.iter().map(|(_, row)| *row).collect();
+        let entries = &known.entries;
+        known.by_alias.retain(|_, at| {
+            entries.get(*at).is_some_and(|entry| free.contains(&entry.row) || entry.withdrawn.is_some())
+        });
+        let situation = Situation { now, first_fetch, local: true };
+        let mut changes =
+            self.placed(&source.name, changes::between(&known, std::mem::take(&mut read.refreshed), situation), now);
+        let renamed: BTreeSet<i64> = changes.changed.iter().map(|entry| entry.row).collect();
+        changes.withdrawn.extend(free.difference(&renamed));
+        let words = in_words(&changes);
+        state.body_hash = Some(self.reading.to_string());
+        let mut next = self.well(&source, &mut state, &words, now);
+        if let Some(moment) = read.next_held.filter(|moment| *moment < next.at) {
+            next = NextPoll { at: moment, reason: "an article dated in the future comes out then".to_owned() };
+            (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
+        }
+        let trouble = missing.or_else(|| read.trouble());
+        if let Some(cause) = &trouble {
+            state.outcome = format!("{words}; {cause}");
+            state.trouble = Some(Trouble { stage: Stage::Parse.to_string(), cause: cause.clone(), since: now });
+        }
+        let origin = Origin { title: self.folder_title(&source), ..Origin::default() };
+        let refresh = Refresh {
+            source: row,
+            now,
+            changes,
+            origin: Some(origin),
+            feed_id: None,
+            state,
+            files: read.files,
+            vanished: read.vanished,
+        };
+        let result = match self.store.apply_refresh(refresh).await {
+            Ok(applied) => Ok(Done { applied, words }),
+            Err(cause) => return self.store_failed(source, cause.into(), now),
+        };
+        for failure in &read.failures {
+            tracing::warn!(source = %source.name, stage = "parse", "{failure}");
+        }
+        if let Some(cause) = trouble.filter(|_| read.failures.is_empty()) {
+            tracing::warn!(source = %source.name, stage = "fetch", "{cause}");
+        }
+        Refreshing { source, result, next, failure: None, again: read.again }
+    }
+
+    fn folder_title(&self, source: &Source) -> String {
+        // Articles are the site's own: they are signed with its name, not with that of a folder.
+        if source.publish { source.name.clone() } else { self.settings.site.title.clone() }
+    }
+
+    fn read_folder(
+        &self,
+        source: &Source,
+        root: &std::path::Path,
+        known: Vec<FileRow>,
+        change: Option<FolderChanged>,
+        reread: bool,
+        now: Time,
+    ) -> Result<FolderRead, folder::FolderError> {
+        let scan = folder::scan(root)?;
+        let mut read = FolderRead { known: known.len(), ..FolderRead::default() };
+        read.failures.extend(scan.failures.iter().map(|failure| super::chain(failure)));
+        let mut known: BTreeMap<String, FileRow> = known.into_iter().map(|file| (file.path.clone(), file)).collect();
+        let wall = SystemTime::now();
+        for found in scan.files.iter().filter(|found| article::is_article_name(&found.path)) {
+            read.found += 1;
+            let before = known.remove(&found.path);
+            let modified = nanoseconds(found.modified);
+            let due = |file: &FileRow| file.held.is_some_and(|held| held <= now);
+            let same = |file: &FileRow| file.size == found.size && file.modified == modified && !due(file);
+            if let Some(before) = before.as_ref().filter(|file| !reread && same(file)) {
+                read.still_held(before.held);
+                read.failures.extend(before.trouble.clone());
+                continue;
+            }
+            if !folder::settled(found, change.as_ref(), wall) {
+                read.again = Some(folder::QUIET);
+                continue;
+            }
+            let file = self.read_file(source, root, found, now, &mut read);
+            read.files.push(file);
+        }
+        // What could not even be looked at has not vanished.
+        read.vanished = known.into_keys().collect();
+        if !scan.failures.is_empty() {
+            read.vanished.clear();
+        }
+        Ok(read)
+    }
+
+    fn read_file(
+        &self,
+        source: &Source,
+        root: &std::path::Path,
+        found: &FileFound,
+        now: Time,
+        read: &mut FolderRead,
+    ) -> FileRow {
+        let mut row = FileRow {
+            path: found.path.clone(),
+            size: found.size,
+            modified: nanoseconds(found.modified),
+            held: None,
+            trouble: None,
+            shows: Vec::new(),
+        };
+        match self.read_article(source, root, found, now) {
+            Ok((refreshed, shows)) => {
+                row.shows = shows;
+                row.held = refreshed.held.iter().filter_map(|(_, moment)| *moment).min();
+                read.still_held(row.held);
+                read.refreshed.entries.extend(refreshed.entries);
+                read.refreshed.held.extend(refreshed.held);
+            }
+            Err(cause) => {
+                let words = format!("{}: {}", found.path, super::chain(&*cause));
+                read.failures.push(words.clone());
+                row.trouble = Some(words);
+            }
+        }
+        row
+    }
+
+    fn read_article(
+        &self,
+        source: &Source,
+        root: &std::path::Path,
+        found: &FileFound,
+        now: Time,
+    ) -> Result<(Refreshed, Vec<String>), Box<dyn std::error::Error + Send + Sync>> {
+        let bytes = folder::read(root, &found.path, self.settings.fetch.max_body)?;
+        let options = article::Options {
+            path: &found.path,
+            vocabulary: &self.vocabulary,
+            section_line: source.section_line,
+            residue: &self.settings.residue,
+            limits: &Limits::default(),
+        };
+        let article = article::read(&bytes, &options)?;
+        let modified = DateTime::<Utc>::from(found.modified).trunc_subsecs(0).min(now);
+        let file = File {
+            path: &found.path,
+            date: article::date_in_name(&found.path).unwrap_or(modified),
+            section: self.section_of_folder(&found.path),
+            now,
+        };
+        let context = Context {
+            source: &source.name,
+            feed_url: None,
+            origins: &self.settings.origins,
+            tracking: &self.settings.tracking_parameters,
+            file: Some(&file),
+        };
+        Ok((normalize::document(article.feed, &context), article.files))
+    }
+
+    /// The innermost sub-folder that is named like a section.
+    fn section_of_folder(&self, path: &str) -> Option<&str> {
+        let (folders, _) = path.rsplit_once('/')?;
+        folders.rsplit('/').find_map(|name| self.vocabulary.resolve(name))
+    }
+
+    /// The reader's version and everything in the configuration that makes it read otherwise.
+    pub(super) fn reading_print(settings: &crate::config::Settings) -> String {
+        let words = format!(
+            "{READER} {:?} {:?} {:?} {:?}",
+            settings.origins,
+            settings.residue,
+            settings.tracking_parameters,
+            settings.sections.iter().map(|s| (&s.name, &s.title, &s.aliases)).collect::<Vec<_>>()
+        );
+        blake3::hash(words.as_bytes()).to_hex().chars().take(16).collect()
+    }
+}
+
+/// A folder, read.
+#[derive(Default)]
+struct FolderRead {
+    refreshed: Refreshed,
+    /// Files that were read now.
+    files: Vec<FileRow>,
+    vanished: Vec<String>,
+    /// In words: files that could not be read as articles.
+    failures: Vec<String>,
+    /// The next moment at which a held article comes out.
+    next_held: Option<Time>,
+    again: Option<Duration>,
+    known: usize,
+    found: usize,
+}
+
+/// So many files may go at once before somebody is asked.
+const MANY: usize = 10;
+
+impl FolderRead {
+    fn still_held(&mut self, held: Option<Time>) {
+        self.next_held = self.next_held.into_iter().chain(held).min();
+    }
+
+    /// Why nothing is withdrawn although files are missing; `None`: they may go.
+    fn missing(&self, wish: Wish) -> Option<String> {
+        let gone = self.vanished.len();
+        let emptied = self.found == 0 && self.known > 0;
+        if gone == 0 || wish.confirm_missing || !(emptied || (gone > MANY && gone * 10 > self.known)) {
+            return None;
+        }
+        Some(format!(
+            "{gone} of {} files are missing, which looks like a folder that was not mounted: nothing was withdrawn. Bring them back, or, if they are meant to go, run: newsdesk update --confirm-missing",
+            self.known
+        ))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let first = self.failures.first()?;
+        Some(match self.failures.len() {
+            1 => first.clone(),
+            count => format!("{first} (and {} more files)", count - 1),
+        })
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
+fn in_words(changes: &changes::Changes) -> String {
+    let counts =
+        [(changes.new.len(), "new"), (changes.changed.len(), "changed"), (changes.withdrawn.len(), "withdrawn")];
+    let words: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if words.is_empty() { "nothing new".to_owned() } else { words.join(", ") }
+}
+
+/// Work that takes the processor, off the threads that wait for the network.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
