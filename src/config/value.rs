@@ -537,7 +537,9 @@ mod tests {
 
     #[test]
     fn tags_and_people() {
-        for (tag, fine) in [("en", true), ("de-AT", true), ("zh-Hant-TW", true), ("e", false), ("en--a", false), ("", false)] {
+        for (tag, fine) in
+            [("en", true), ("de-AT", true), ("zh-Hant-TW", true), ("e", false), ("en--a", false), ("", false)]
+        {
             assert_eq!(language(tag).is_ok(), fine, "{tag}");
         }
         assert_eq!(said(language("pt_BR")).split("; ").nth(1), Some("\"pt-BR\""));
