@@ -27,7 +27,7 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
     let root = Table::new(&desk, keys::ROOT, Some(tree.get_ref()), 0..0, String::new());
     let paths = Paths::of(&file, locations);
 
-    let site = site(&root.table("site"), file.on_disk);
+    let site = site(&root.table("site"));
     let zone = site.timezone;
     let sections = sections(&root, &site);
     let names = Names::of(&sections);
@@ -37,17 +37,17 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
     let rules = rules::read(root.tables("rule"), None, &Scope { names: &names, sources: &sources });
     sources.read_rules(&names);
 
-    let publish = publish(&root.table("publish"), &paths);
-    mirror_is_not_read(&root.table("publish"), &publish, &sources);
+    let publish = publish(&root.table("publish"), &paths, &sources);
+    let fetching = root.table("fetch");
     let settings = Settings {
         server: server(&root.table("server")),
         store: store(&root.table("store"), locations),
         publish,
-        fetch: fetch(&root.table("fetch")),
+        fetch: fetch(&fetching),
         schedule: schedule(&root.table("schedule"), zone),
         origins: origins(&root),
         residue: residue(&root.table("articles")),
-        tracking_parameters: lower(root.table("fetch").texts("tracking-parameters", value::text)),
+        tracking_parameters: lower(fetching.texts("tracking-parameters", value::text)),
         site,
         sections: sections.into_iter().map(Arc::new).collect(),
         sources: sources.into_settings(),
@@ -171,17 +171,22 @@ impl Names {
         self.words.get(&word.trim().to_lowercase()).map(String::as_str)
     }
 
-    pub fn words(&self) -> impl Iterator<Item = &str> {
+    /// The names.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
         self.sections.iter().map(String::as_str)
     }
 }
 
-fn site(table: &Table<'_>, on_disk: bool) -> Site {
+fn site(table: &Table<'_>) -> Site {
     let url = table.text("url", value::site_url).map(|found| found.value);
     if !table.has("url") {
-        let wrong = Wrong::new("[site] has no url: links in the feeds use the address that newsdesk listens on");
+        let reason = "[site] has no url: links in the feeds use the address that newsdesk listens on";
         let next = "add: url = \"https://news.example.org/\" under [site], the address that readers use";
-        table.desk.warn(&if on_disk { table.span.clone() } else { 0..0 }, wrong.next(next));
+        if table.is_there() {
+            table.desk.warn(&table.span, Wrong::new(reason).next(next));
+        } else {
+            table.desk.warn_of_all(Wrong::new(reason).next(next));
+        }
     }
     Site {
         title: table.text_or_default("title", value::text),
@@ -226,17 +231,20 @@ fn store(table: &Table<'_>, locations: &Locations) -> StoreSettings {
     }
 }
 
-fn publish(table: &Table<'_>, paths: &Paths<'_>) -> Publish {
+fn publish(table: &Table<'_>, paths: &Paths<'_>, sources: &Sources<'_>) -> Publish {
+    let folder = table.text("folder", value::text).map(|found| paths.beside(&found.value));
+    if let Some(folder) = &folder {
+        mirror_is_not_read(table, folder, sources);
+    }
     Publish {
-        folder: table.text("folder", value::text).map(|found| paths.beside(&found.value)),
+        folder,
         hub: table.text_or_default("hub", value::hub),
         min_interval: table.duration_or_default("min-interval"),
     }
 }
 
 /// A mirror inside a folder of articles would be read as articles, and grow for ever.
-fn mirror_is_not_read(table: &Table<'_>, publish: &Publish, sources: &Sources<'_>) {
-    let Some(mirror) = &publish.folder else { return };
+fn mirror_is_not_read(table: &Table<'_>, mirror: &Path, sources: &Sources<'_>) {
     for (folder, name) in sources.folders() {
         if mirror.starts_with(folder) || folder.starts_with(mirror) {
             let wrong = Wrong::new(format!("the mirror and the folder of source {name:?} lie in one another"));
@@ -295,7 +303,7 @@ fn origins(root: &Table<'_>) -> OriginNames {
     let mut origins = OriginNames::new();
     let mut places: HashMap<String, Span> = HashMap::new();
     for (key, table) in root.named("origins") {
-        let text = |name| table.text(name, value::url).map(|found: Located<url::Url>| found.value.to_string());
+        let text = |name| table.text(name, value::public_url).map(|found: Located<url::Url>| found.value.to_string());
         let (url, feed) = (text("url"), text("feed"));
         let Some(name) = table.text("name", value::text) else { continue };
         let short = key.value.trim().to_lowercase();
@@ -335,7 +343,7 @@ fn sections(root: &Table<'_>, site: &Site) -> Vec<Stated> {
         let own = [name, &stated.section.title].into_iter().chain(&stated.section.aliases);
         for word in own.map(|word| word.to_lowercase()).collect::<BTreeSet<_>>() {
             if let Some((other, _)) = words.get(&word) {
-                let wrong = Wrong::new(format!("{word:?} means this section and {other:?}"));
+                let wrong = Wrong::new(format!("{word:?} means the sections {other:?} and {name:?}"));
                 root.desk.warn(&stated.span, wrong.next(format!("articles that say it go to {other:?}")));
             } else {
                 words.insert(word, (name.clone(), stated.span.clone()));
@@ -349,8 +357,8 @@ fn sections(root: &Table<'_>, site: &Site) -> Vec<Stated> {
 fn section(table: &Table<'_>, site: &Site) -> Option<Stated> {
     let name = table.text("name", value::section_name);
     let title = table.text("title", value::text).map(|found| found.value);
-    if let Some(settle) = table.duration("settle").filter(|settle| !settle.is_zero()) {
-        let wrong = Wrong::new(format!("settle = {settle:?} is not available yet"));
+    if table.duration("settle").is_some_and(|settle| !settle.is_zero()) {
+        let wrong = Wrong::new("settle is not available yet");
         table.desk.error(&table.key_span("settle"), wrong.next("leave it out: stories appear at once"));
     }
     let section = Section {

@@ -236,6 +236,9 @@ impl Quoted {
     fn masked(&self, first: usize, line: &str) -> Vec<char> {
         let guessed = secrets_of_line(line);
         let secrets = self.secrets.borrow();
+        let line_range = first..first + line.len();
+        let secrets: Vec<&Range<usize>> =
+            secrets.iter().filter(|range| range.start < line_range.end && line_range.start < range.end).collect();
         let hidden = |offset: usize| {
             secrets.iter().any(|range| range.contains(&(first + offset)))
                 || guessed.iter().any(|range| range.contains(&offset))

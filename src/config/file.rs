@@ -19,7 +19,7 @@ pub(super) struct File {
 pub(super) fn read(path: &Path) -> Result<File, Complaints> {
     let bytes = bounded(path, MAX_BYTES).map_err(|reason| {
         Complaints(vec![
-            Complaint::error(Some(path), format!("cannot be read: {reason}"))
+            Complaint::error(Some(path), format!("cannot be read: {}", said(&reason)))
                 .next("name another file with --config, or start from config/newsdesk.toml of the distribution"),
         ])
     })?;
@@ -54,4 +54,10 @@ pub(super) fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, std::io::Error
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason));
     }
     Ok(bytes)
+}
+
+/// Without the number that only the system understands.
+pub(super) fn said(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -21,9 +21,7 @@ pub(super) struct Scope<'s, 'a> {
 pub(super) fn read(tables: Vec<Table<'_>>, of: Option<&str>, scope: &Scope<'_, '_>) -> Vec<Rule> {
     let numbered = tables.iter().enumerate();
     let read = numbered.filter_map(|(index, table)| {
-        let when = table.value("when");
-        let when =
-            when.map(|value| condition(&table.as_table(value, keys::CONDITION, "a condition".to_owned()), scope));
+        let when = table.value("when").map(|value| nested(table, value, scope));
         let then = table.value("then").map(|value| actions(table, value, scope));
         let label = match of {
             Some(source) => format!("rule {} of source {source}", index + 1),
@@ -57,9 +55,8 @@ fn condition(table: &Table<'_>, scope: &Scope<'_, '_>) -> Option<Condition> {
                 several.map(|several| if key == "all" { Condition::All(several) } else { Condition::Any(several) })
             }
             ("not", _) => {
-                let value = table.value("not")?;
-                let inner = table.as_table(value, keys::CONDITION, "a condition".to_owned());
-                condition(&inner, scope).map(|inner| Condition::Not(Box::new(inner)))
+                let inner = table.value("not").and_then(|value| nested(table, value, scope));
+                inner.map(|inner| Condition::Not(Box::new(inner)))
             }
             ("age", _) => age(table),
             ("has-enclosure", _) => table.flag("has-enclosure").map(|flag| Condition::HasEnclosure(flag.value)),
@@ -77,6 +74,11 @@ fn condition(table: &Table<'_>, scope: &Scope<'_, '_>) -> Option<Condition> {
     if parts.len() == 1 { parts.pop() } else { Some(Condition::All(parts)) }
 }
 
+/// A table of conditions inside of `table`.
+fn nested<'a>(table: &Table<'a>, value: &'a Spanned<DeValue<'a>>, scope: &Scope<'_, '_>) -> Option<Condition> {
+    condition(&table.as_table(value, keys::CONDITION, "a condition".to_owned())?, scope)
+}
+
 /// The list behind `all` or `any`.
 fn conditions(table: &Table<'_>, key: &str, scope: &Scope<'_, '_>) -> Option<Vec<Condition>> {
     let value = table.value(key)?;
@@ -89,16 +91,7 @@ fn conditions(table: &Table<'_>, key: &str, scope: &Scope<'_, '_>) -> Option<Vec
         table.desk.error(&value.span(), Wrong::new(format!("{key} without conditions")).next("name at least one"));
         return None;
     }
-    let label = || "a condition".to_owned();
-    let read = items.iter().map(|item| match item.get_ref() {
-        DeValue::Table(_) => condition(&table.as_table(item, keys::CONDITION, label()), scope),
-        _ => {
-            // Complains about what is no table; nothing more is to be said about it.
-            table.as_table(item, keys::CONDITION, label());
-            None
-        }
-    });
-    let read: Vec<Option<Condition>> = read.collect();
+    let read: Vec<Option<Condition>> = items.iter().map(|item| nested(table, item, scope)).collect();
     read.into_iter().collect()
 }
 
@@ -114,7 +107,7 @@ fn test(table: &Table<'_>, name: &str, field: Field, scope: &Scope<'_, '_>) -> O
         let equal = table.text(name, value::text)?;
         return tested(table, field, Located { value: Test::Equals(equal.value), span: equal.span }, scope);
     }
-    let inner = table.as_table(value, keys::TEST, name.to_owned());
+    let inner = table.as_table(value, keys::TEST, name.to_owned())?;
     let equals = inner.text("equals", value::text).map(|found| located(found, Test::Equals));
     let contains = inner.text("contains", value::text).map(|found| located(found, Test::Contains));
     let matches = inner.text("matches", value::regex).map(|found| located(found, Test::Matches));
@@ -138,8 +131,7 @@ fn tested(table: &Table<'_>, field: Field, test: Located<Test>, scope: &Scope<'_
                 let each = listed.iter().map(|name| Condition::Text(field, Test::Equals(name.clone())));
                 return Some(Condition::Any(each.collect()));
             }
-            let same = |known: &str| known.to_lowercase() == name.to_lowercase();
-            (!known().any(same)).then(|| scope.sources.unknown(name))
+            (!scope.sources.has(name)).then(|| scope.sources.unknown(name))
         }
         Test::Contains(part) => {
             let part = part.to_lowercase();
@@ -161,10 +153,12 @@ fn tested(table: &Table<'_>, field: Field, test: Located<Test>, scope: &Scope<'_
 /// One table of actions, or a list of such; what stands in one table is done in the order of the file.
 fn actions<'a>(table: &Table<'a>, value: &'a Spanned<DeValue<'a>>, scope: &Scope<'_, '_>) -> Vec<Action> {
     let label = || "then".to_owned();
-    let tables: Vec<Table<'a>> = match value.get_ref() {
-        DeValue::Array(items) => items.iter().map(|item| table.as_table(item, keys::ACTION, label())).collect(),
-        _ => vec![table.as_table(value, keys::ACTION, label())],
+    let items = match value.get_ref() {
+        DeValue::Array(items) => items.iter().collect(),
+        _ => vec![value],
     };
+    let read = items.iter().map(|item| table.as_table(item, keys::ACTION, label()));
+    let Some(tables) = read.collect::<Option<Vec<Table<'a>>>>() else { return Vec::new() };
     if tables.iter().all(|table| table.present().is_empty()) {
         let known: Vec<&str> = keys::ACTION.iter().map(|key| key.name).collect();
         let wrong = Wrong::new("a rule that does nothing").next(format!("with any of: {}", known.join(", ")));

@@ -93,7 +93,7 @@ pub struct Publish {
     pub min_interval: Duration,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FetchSettings {
     /// Non-public networks that may be contacted all the same.
     pub allow_networks: Vec<AllowNetwork>,
@@ -175,6 +175,23 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+impl std::fmt::Debug for FetchSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchSettings")
+            .field("allow_networks", &self.allow_networks)
+            .field("max_body", &self.max_body)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("total_timeout", &self.total_timeout)
+            .field("host_connections", &self.host_connections)
+            .field("host_interval", &self.host_interval)
+            .field("concurrency", &self.concurrency)
+            .field("proxy", &self.proxy.as_ref().map(without_secrets))
+            .finish()
+    }
+}
+
 impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -227,4 +244,26 @@ pub fn is_secret_word(name: &str) -> bool {
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
         WORDS.contains(&word) || ["token", "secret", "passw", "apikey"].iter().any(|part| word.contains(part))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_secrets() {
+        for (address, shown) in [
+            ("https://example.org/feed?a=b", "https://example.org/feed?a=b"),
+            ("https://me:hunter2@example.org/feed", "https://example.org/feed"),
+            ("https://example.org/?access_token=hunter2&a=b", "https://example.org/?access_token=...&a=b"),
+            ("https://example.org/?X-Amz-Signature=hunter2", "https://example.org/?X-Amz-Signature=..."),
+            ("https://example.org/?apiKey=hunter2", "https://example.org/?apiKey=..."),
+            ("https://example.org/?author=me&keyword=news", "https://example.org/?author=me&keyword=news"),
+        ] {
+            let url = Url::parse(address).unwrap();
+            assert_eq!(without_secrets(&url), shown);
+            assert_eq!(holds_secret(&url), address.contains("hunter2"));
+            assert_eq!(format!("{:?}", Place::Feed(url)), format!("Feed({shown:?})"));
+        }
+    }
 }

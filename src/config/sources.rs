@@ -1,5 +1,6 @@
 //! Sources: `[[source]]` as written, the outlines of OPML files and the secrets they name -> [`Source`]s.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use url::Url;
 
 use super::check::{Names, Paths, Reading};
 use super::complaint::Complaint;
+use super::file::said;
 use super::keys;
 use super::rules::{self, Scope};
 use super::settings::{Credentials, Place, Secret, SectionLine, Source, is_secret_word};
@@ -27,12 +29,18 @@ const MAX_SECRET_BYTES: u64 = 64 << 10;
 #[derive(Default)]
 pub(super) struct Sources<'a> {
     stated: Vec<Stated<'a>>,
-    /// Every name, lower-case.
-    taken: HashMap<String, Option<Span>>,
+    /// Every name, also of what could be read only in part; the key is lower-case.
+    taken: HashMap<String, Taken>,
     /// Base of a name -> the last number that was given to make one unique.
     numbers: HashMap<String, usize>,
     /// Name of an OPML source -> the names of its outlines.
     groups: BTreeMap<String, Vec<String>>,
+}
+
+/// A name as written, and where.
+struct Taken {
+    name: String,
+    span: Span,
 }
 
 /// One `[[source]]` and what it became: one source, or those of an OPML file.
@@ -53,7 +61,8 @@ pub(super) fn read<'a>(
     let mut lists = Vec::new();
     let mut places = HashMap::new();
     for table in root.tables("source") {
-        let Some(name) = sources.take_name(&table) else { continue };
+        // Without a name the rest is read all the same, for its complaints.
+        let name = sources.take_name(&table).unwrap_or_default();
         let read = one(&table, &name, paths, names, zone, reading, &mut places);
         let index = sources.stated.len();
         let (template, list) = match read {
@@ -76,6 +85,11 @@ impl<'a> Sources<'a> {
         self.all().map(|source| source.name.as_str())
     }
 
+    /// Is there a source of that name, in any case?
+    pub fn has(&self, name: &str) -> bool {
+        self.taken.contains_key(&name.to_lowercase())
+    }
+
     /// The outlines of the OPML source of that name.
     pub fn group(&self, name: &str) -> Option<&[String]> {
         self.groups.get(name).map(Vec::as_slice)
@@ -86,9 +100,7 @@ impl<'a> Sources<'a> {
         if let Some(group) = self.group(&stated.value) {
             return group.to_vec();
         }
-        // A source that was read only in part is known all the same.
-        let part_read = || self.stated.iter().any(|source| source.name == stated.value);
-        if self.names().any(|name| name == stated.value) || part_read() {
+        if self.taken.get(&stated.value.to_lowercase()).is_some_and(|taken| taken.name == stated.value) {
             return vec![stated.value.clone()];
         }
         if !desk.is_broken() {
@@ -140,18 +152,13 @@ impl<'a> Sources<'a> {
     fn take_name(&mut self, table: &Table<'_>) -> Option<String> {
         let name = table.text("name", value::source_name)?;
         match self.taken.entry(name.value.to_lowercase()) {
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(Some(name.span));
+            Entry::Vacant(free) => {
+                free.insert(Taken { name: name.value.clone(), span: name.span });
             }
-            std::collections::hash_map::Entry::Occupied(taken) => {
+            Entry::Occupied(taken) => {
                 let wrong = Wrong::new(format!("a second source is called {:?}", name.value));
-                let first = taken.get().clone().unwrap_or(0..0);
-                table.desk.error_with(
-                    &name.span,
-                    wrong.next("every source has a name of its own"),
-                    &first,
-                    "the first",
-                );
+                let wrong = wrong.next("every source has a name of its own");
+                table.desk.error_with(&name.span, wrong, &taken.get().span, "the first");
             }
         }
         Some(name.value)
@@ -173,7 +180,8 @@ impl<'a> Sources<'a> {
         let bytes = match reading.bytes(&file, MAX_OPML_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
-                desk.error(&path.span, Wrong::new(format!("{} cannot be read: {error}", file.display())));
+                let wrong = Wrong::new(format!("{} cannot be read: {}", file.display(), said(&error)));
+                desk.error(&path.span, wrong.next("make the file, or take this source out"));
                 return;
             }
         };
@@ -212,20 +220,16 @@ impl<'a> Sources<'a> {
                 }
             };
             let mut sections = template.sections.clone();
-            for folder in outline.folders.iter().filter(|folder| !folder.trim().is_empty()) {
-                match names.by_word(folder) {
-                    Some(section) => sections.push(section.to_owned()),
-                    None if unknown_folders.insert(folder.clone()) => {
-                        let meant = nearest(folder, names.words()).map(|word| format!("{word:?}"));
-                        warn(
-                            format!("the folder {folder:?} names no section"),
-                            meant,
-                            "its feeds are read all the same; an alias of a section would take them in",
-                        );
-                    }
-                    None => {}
-                }
+            let folders = || outline.folders.iter().filter(|folder| !folder.trim().is_empty());
+            let named: Vec<&str> = folders().filter_map(|folder| names.by_word(folder)).collect();
+            if let (true, Some(folder)) = (named.is_empty(), folders().next_back())
+                && unknown_folders.insert(folder.clone())
+            {
+                let meant = nearest(folder, names.all()).map(|word| format!("{word:?}"));
+                let next = "its feeds are read all the same; an alias of a section would take them in";
+                warn(format!("the folder {folder:?} names no section"), meant, next);
             }
+            sections.extend(named.into_iter().map(str::to_owned));
             let credentials = take_userinfo(&mut url);
             let key = url.as_str().to_owned();
             if let Some(earlier) = seen.get(&key).and_then(|at| listed.get_mut(*at)) {
@@ -266,7 +270,7 @@ impl<'a> Sources<'a> {
             *number += 1;
             candidate = format!("{with_host} {number}");
         }
-        self.taken.insert(candidate.to_lowercase(), None);
+        self.taken.insert(candidate.to_lowercase(), Taken { name: candidate.clone(), span: 0..0 });
         candidate
     }
 }
@@ -291,7 +295,15 @@ fn one(
     let url = table.text("url", value::url);
     let folder = table.text("folder", value::text);
     let opml = table.text("opml", value::text);
-    refuse_what_does_not_fit(table, kind?);
+    if let Some(kind) = kind {
+        refuse_what_does_not_fit(table, kind);
+    }
+    if table.is_set("full-text") {
+        let wrong = Wrong::new("full-text is not available yet");
+        table
+            .desk
+            .error(&table.key_span("full-text"), wrong.next("leave it out: entries have the text that the feed gives"));
+    }
     let schedule = table.text("schedule", |text| value::cadence(text, zone)).map(|found| found.value);
     let stated: Vec<_> = table.texts("sections", value::text);
     let (headers, header_secret) = headers(table, paths, reading);
@@ -300,6 +312,7 @@ fn one(
         "never" => SectionLine::Never,
         _ => SectionLine::Auto,
     };
+    let private = table.flag("private");
     let mut source = Source {
         name: name.to_owned(),
         place: Place::Folder(PathBuf::new()),
@@ -309,7 +322,7 @@ fn one(
         headers,
         credentials: credentials(table, paths, reading),
         section_line,
-        private: table.is_set("private"),
+        private: private.as_ref().is_some_and(|flag| flag.value),
         publish: table.is_set("publish"),
         rules: Vec::new(),
         listed_in: None,
@@ -327,7 +340,7 @@ fn one(
                 source.credentials.get_or_insert(credentials);
             }
             let secret = header_secret || source.credentials.is_some() || super::settings::holds_secret(&url.value);
-            if secret && table.flag("private").is_some_and(|flag| !flag.value) {
+            if secret && private.is_some_and(|flag| !flag.value) {
                 let wrong = Wrong::new("a source with a secret is private all the same");
                 table.desk.warn(&table.key_span("private"), wrong.next("leave the key out"));
             }
@@ -375,7 +388,7 @@ fn kind(table: &Table<'_>) -> Option<&'static str> {
     }
 }
 
-/// Keys that mean nothing for this kind of source, or nothing yet.
+/// Keys that mean nothing for this kind of source.
 fn refuse_what_does_not_fit(table: &Table<'_>, kind: &str) {
     for key in ["headers", "username", "password-file"] {
         if table.has(key) && kind != "url" {
@@ -388,12 +401,6 @@ fn refuse_what_does_not_fit(table: &Table<'_>, kind: &str) {
     if table.has("section-line") && kind != "folder" {
         let wrong = Wrong::new("section-line is for a source with a folder").next("leave it out");
         table.desk.error(&table.key_span("section-line"), wrong);
-    }
-    if table.is_set("full-text") {
-        let wrong = Wrong::new("full-text is not available yet");
-        table
-            .desk
-            .error(&table.key_span("full-text"), wrong.next("leave it out: entries have the text that the feed gives"));
     }
 }
 
@@ -418,7 +425,7 @@ fn look_into(table: &Table<'_>, span: &Span, folder: &Path) {
         }
         Ok(_) => {
             if let Err(error) = std::fs::read_dir(folder) {
-                let wrong = Wrong::new(format!("{shown} cannot be read: {error}"));
+                let wrong = Wrong::new(format!("{shown} cannot be read: {}", said(&error)));
                 table.desk.warn(span, wrong.next(if hidden { unit } else { "let the user of newsdesk read it" }));
             }
         }
@@ -427,7 +434,7 @@ fn look_into(table: &Table<'_>, span: &Span, folder: &Path) {
             table.desk.warn(span, wrong.next(if hidden { unit } else { "nothing is withdrawn while it is missing" }));
         }
         Err(error) => {
-            let wrong = Wrong::new(format!("{shown} cannot be read: {error}"));
+            let wrong = Wrong::new(format!("{shown} cannot be read: {}", said(&error)));
             table.desk.warn(span, wrong.next(if hidden { unit } else { "let the user of newsdesk read it" }));
         }
     }
@@ -438,7 +445,7 @@ fn credentials(table: &Table<'_>, paths: &Paths<'_>, reading: &mut Reading) -> O
     let username = table.text("username", value::text);
     let password = secret_file(table, "password-file", paths, reading);
     for (one, other) in [("username", "password-file"), ("password-file", "username")] {
-        if table.has(one) && !table.has(other) {
+        if table.has("url") && table.has(one) && !table.has(other) {
             let wrong = Wrong::new(format!("{one} without {other}")).next(format!("add: {other} = \"...\""));
             table.desk.error(&table.key_span(one), wrong);
         }
@@ -467,7 +474,7 @@ fn headers(table: &Table<'_>, paths: &Paths<'_>, reading: &mut Reading) -> (Vec<
             _ => {
                 secret = true;
                 let inner = table.as_table(value, keys::HEADER, format!("header {name}"));
-                secret_file(&inner, "file", paths, reading).map(|secret| secret.0)
+                inner.and_then(|inner| secret_file(&inner, "file", paths, reading)).map(|secret| secret.0)
             }
         };
         secret |= is_secret_word(name);
@@ -523,7 +530,7 @@ fn secret_file(table: &Table<'_>, key: &str, paths: &Paths<'_>, reading: &mut Re
     let bytes = match reading.bytes(&path, MAX_SECRET_BYTES) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let wrong = Wrong::new(format!("{} cannot be read: {error}", path.display()));
+            let wrong = Wrong::new(format!("{} cannot be read: {}", path.display(), said(&error)));
             return refuse(wrong.next("put the secret in that file, readable by newsdesk alone"));
         }
     };
@@ -582,6 +589,44 @@ fn add_sections(to: &mut Vec<String>, sections: Vec<String>) {
     for section in sections {
         if !to.contains(&section) {
             to.push(section);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_leave_the_address() {
+        let mut url = Url::parse("https://j%C3%B6rg:a%40b%zz@example.org/feed?a=b").unwrap();
+        let credentials = take_userinfo(&mut url).unwrap();
+        assert_eq!((credentials.username.as_str(), credentials.password.0.as_str()), ("jörg", "a@b%zz"));
+        assert_eq!(url.as_str(), "https://example.org/feed?a=b");
+        assert!(take_userinfo(&mut url).is_none());
+    }
+
+    #[test]
+    fn a_file_that_everyone_can_read_is_noticed() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, expected) in [(0o600, false), (0o640, false), (0o644, true)] {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(world_readable(file.path()), expected, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_newsdesks_own() {
+        for (name, fine) in [
+            ("Accept-Language", true),
+            ("X-Key", true),
+            ("User-Agent", false),
+            ("HOST", false),
+            ("a b", false),
+            ("", false),
+        ] {
+            assert_eq!(header_name(name).is_ok(), fine, "{name}");
         }
     }
 }

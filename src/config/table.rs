@@ -14,6 +14,9 @@ use super::value::{self, Checked, Wrong, nearest};
 
 pub(super) type Span = Range<usize>;
 
+/// Nobody reads more of them, and each quotes its line.
+const MAX_COMPLAINTS: usize = 1000;
+
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Located<T> {
@@ -54,6 +57,13 @@ impl<'a> Desk<'a> {
         self.complain(span, Severity::Warning, wrong);
     }
 
+    /// About the file as a whole.
+    pub fn warn_of_all(&self, wrong: Wrong) {
+        let path = Some(self.quoted.path.as_path()).filter(|path| !path.as_os_str().is_empty());
+        let complaint = Complaint::warning(path, wrong.reason).meant(wrong.meant);
+        self.push(&(0..0), Complaint { next: wrong.next, ..complaint });
+    }
+
     /// An error that has to do with an earlier place.
     pub fn error_with(&self, span: &Span, wrong: Wrong, other: &Span, what: &str) {
         self.error(span, wrong);
@@ -64,12 +74,16 @@ impl<'a> Desk<'a> {
 
     /// About another file, or about none; stands where `span` is.
     pub fn push(&self, span: &Span, complaint: Complaint) {
-        self.complaints.borrow_mut().push((span.start, complaint));
+        let mut complaints = self.complaints.borrow_mut();
+        if complaints.len() < MAX_COMPLAINTS {
+            complaints.push((span.start, complaint));
+        }
     }
 
     pub fn into_complaints(self) -> Complaints {
         let mut complaints = self.complaints.into_inner();
         complaints.sort_by_key(|(offset, _)| *offset);
+        complaints.dedup();
         Complaints(complaints.into_iter().map(|(_, complaint)| complaint).collect())
     }
 
@@ -80,12 +94,7 @@ impl<'a> Desk<'a> {
         }
         let mut complaint = Complaint::error(Some(&self.quoted.path), wrong.reason).meant(wrong.meant);
         complaint.severity = severity;
-        // Built-in defaults have no line to show.
-        if !self.quoted.path.as_os_str().is_empty() {
-            complaint = complaint.at(place);
-        } else {
-            complaint.file = None;
-        }
+        complaint = complaint.at(place);
         if let Some(next) = wrong.next {
             complaint = complaint.next(next);
         }
@@ -130,6 +139,11 @@ impl<'a> Table<'a> {
         this
     }
 
+    /// Does it stand in the file?
+    pub fn is_there(&self) -> bool {
+        self.table.is_some()
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -165,7 +179,7 @@ impl<'a> Table<'a> {
         }
         // Defaults are constants, and a test reads them all.
         let default = self.key(name).default.expect("the key has a default");
-        parse(default.trim_matches('"')).ok().expect("the default is valid")
+        parse(default.trim_matches('"')).expect("the default is valid")
     }
 
     /// A list of texts; those that are wrong are missing.
@@ -260,10 +274,8 @@ impl<'a> Table<'a> {
             panic!("{name} is not declared a table")
         };
         let label = self.label_of(name);
-        match self.get(name) {
-            Some(value) => self.as_table(value, keys, label),
-            None => Table::new(self.desk, keys, None, self.span.clone(), label),
-        }
+        let stated = self.get(name).and_then(|value| self.as_table(value, keys, label.clone()));
+        stated.unwrap_or_else(|| Table::new(self.desk, keys, None, self.span.clone(), label))
     }
 
     /// `[[name]]` or a list of inline tables.
@@ -272,11 +284,11 @@ impl<'a> Table<'a> {
         let Some(value) = self.get(name) else { return Vec::new() };
         let label = if self.label.is_empty() { format!("[[{name}]]") } else { format!("a table of {name}") };
         match value.get_ref() {
-            DeValue::Array(items) => items.iter().map(|item| self.as_table(item, keys, label.clone())).collect(),
+            DeValue::Array(items) => items.iter().filter_map(|item| self.as_table(item, keys, label.clone())).collect(),
             DeValue::Table(_) => {
                 let wrong = Wrong::new(format!("there may be several of {name}")).meant(format!("[[{name}]]"));
                 self.desk.error(&value.span(), wrong.next("two brackets begin one of several tables"));
-                vec![self.as_table(value, keys, label)]
+                self.as_table(value, keys, label).into_iter().collect()
             }
             other => {
                 let wrong = Wrong::new(format!("{name} is a table, not {}", described(other)));
@@ -295,9 +307,9 @@ impl<'a> Table<'a> {
             self.desk.error(&value.span(), wrong.next(format!("as [{name}.X]")));
             return Vec::new();
         };
-        let each = table.iter().map(|(key, value)| {
-            let label = format!("[{name}.{}]", key.get_ref());
-            (Located { value: key.get_ref().to_string(), span: key.span() }, self.as_table(value, keys, label))
+        let each = table.iter().filter_map(|(key, value)| {
+            let table = self.as_table(value, keys, format!("[{name}.{}]", key.get_ref()))?;
+            Some((Located { value: key.get_ref().to_string(), span: key.span() }, table))
         });
         each.collect()
     }
@@ -307,19 +319,14 @@ impl<'a> Table<'a> {
         self.get(name)
     }
 
-    /// A value read as a table of `keys`; one that is none is complained about and read as an empty one.
-    pub fn as_table(&self, value: &'a Spanned<DeValue<'a>>, keys: &'static [Key], label: String) -> Table<'a> {
-        match value.get_ref() {
-            DeValue::Table(table) => Table::new(self.desk, keys, Some(table), value.span(), label),
-            other => {
-                self.desk.error(
-                    &value.span(),
-                    Wrong::new(format!("{label} is a table, not {}", described(other)))
-                        .next(format!("with any of: {}", names(keys))),
-                );
-                Table::new(self.desk, keys, None, value.span(), label)
-            }
+    /// A value read as a table of `keys`; one that is none is complained about.
+    pub fn as_table(&self, value: &'a Spanned<DeValue<'a>>, keys: &'static [Key], label: String) -> Option<Table<'a>> {
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(Table::new(self.desk, keys, Some(table), value.span(), label));
         }
+        let wrong = Wrong::new(format!("{label} is a table, not {}", described(value.get_ref())));
+        self.desk.error(&value.span(), wrong.next(format!("with any of: {}", names(keys))));
+        None
     }
 
     fn parsed<T>(
@@ -339,9 +346,9 @@ impl<'a> Table<'a> {
             }),
             other => {
                 let meant = match other {
-                    DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
-                        let quoted = format!("\"{}\"", self.written(span.clone()));
-                        parse(quoted.trim_matches('"')).is_ok().then_some(quoted)
+                    DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
+                        let written = self.written(span.clone());
+                        parse(written).map_or_else(|wrong| wrong.meant, |_| Some(format!("\"{written}\"")))
                     }
                     _ => None,
                 };
@@ -431,7 +438,8 @@ fn names(keys: &[Key]) -> String {
 fn described(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
