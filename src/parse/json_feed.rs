@@ -30,7 +30,6 @@ pub fn read(text: &str, limits: &Limits) -> Result<ParsedFeed, NotAFeed> {
         authors: people(&root),
         ..ParsedFeed::default()
     };
-    feed.id = string(&root, "feed_url");
     feed.links.extend(string(&root, "feed_url").map(|url| plain_link(url, "self")));
     feed.links.extend(string(&root, "next_url").map(|url| plain_link(url, "next")));
     let hubs = array(&root, "hubs").iter().filter_map(|hub| string(hub.as_object()?, "url"));

@@ -187,6 +187,27 @@ impl<'a> Reader<'a> {
         out
     }
 
+    /// The text of an element before its first child, trimmed; `None` when blank.
+    pub fn own_text(&mut self, element: &Element<'a>) -> Option<String> {
+        match self.text_only(element) {
+            Some(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            None => self.leading_text().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// Text up to the next tag.
+    fn leading_text(&mut self) -> Option<Cow<'a, str>> {
+        match self.token()? {
+            Token::Text(raw) => Some(xml::unescape(raw, &mut self.tokens.repairs)),
+            Token::CData(text) => Some(Cow::Borrowed(text)),
+            Token::Open(tag) => {
+                self.push(&tag);
+                None
+            }
+            Token::Close(_) | Token::DocType(_) => None,
+        }
+    }
+
     /// [`Reader::text`], trimmed; `None` when blank.
     pub fn value(&mut self, element: &Element<'a>) -> Option<String> {
         let text = self.text(element);
