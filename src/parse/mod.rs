@@ -217,9 +217,14 @@ fn atom_first(format: Format) -> bool {
 
 /// Keep an entry, within memory that does not grow with a document of a million.
 fn keep(feed: &mut ParsedFeed, entry: ParsedEntry, limits: &Limits) {
-    feed.entries.push(entry);
-    if feed.entries.len() >= limits.entries.saturating_mul(2).max(16) {
-        finish::newest_entries(feed, limits.entries);
+    let entries = &mut feed.entries;
+    if entries.len() > limits.entries && entries.last().is_some_and(|last| !finish::is_dated(last)) {
+        // One that states no date was seen: the first ones will stay, whatever comes.
+        return;
+    }
+    entries.push(entry);
+    if entries.len() >= limits.entries.saturating_mul(3).max(64) {
+        finish::thin_out(entries, limits.entries);
     }
 }
 
