@@ -10,6 +10,7 @@ use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 
 use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::tokenizer::TokenizerOpts;
 use html5ever::tree_builder::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, LocalName, Namespace, ParseOpts, QualName, local_name, ns};
 use url::Url;
@@ -25,7 +26,7 @@ const MAX_ATTRIBUTES: usize = 512;
 pub fn sanitize(markup: &str, base: Option<&Url>) -> String {
     let opts = ParseOpts {
         tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
-        ..ParseOpts::default()
+        tokenizer: TokenizerOpts { discard_bom: false, ..TokenizerOpts::default() },
     };
     let context = QualName::new(None, ns!(html), local_name!("body"));
     let tree = html5ever::parse_fragment(Tree::default(), opts, context, Vec::new(), false).one(markup);

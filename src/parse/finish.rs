@@ -4,7 +4,7 @@ use url::Url;
 
 use super::feed::{ParsedEntry, ParsedFeed, ParsedSource, Repairs, Text, TextKind};
 use super::{Limits, is_absolute};
-use crate::model::{Category, Enclosure, Link, Person, Time};
+use crate::model::{Category, Enclosure, Link, Person};
 
 /// Resolve what has no xml:base of its own against the feed's link, then against where the document came from.
 pub fn finish(feed: &mut ParsedFeed, came_from: Option<&Url>, limits: &Limits) {

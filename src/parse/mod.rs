@@ -18,6 +18,7 @@ pub mod extensions;
 pub mod feed;
 mod finish;
 pub mod html;
+mod json;
 pub mod json_feed;
 pub mod markdown;
 pub mod opml;
@@ -178,7 +179,10 @@ fn elements<'a>(
             }
             (Ns::Core | Ns::Atom, "item" | "entry") => {
                 let entry = entry(reader, &element, feed.format);
-                keep(feed, entry, limits);
+                // One that the end of the document cuts is better read whole the next time, unless there is no other.
+                if feed.entries.is_empty() || !reader.is_cut_below(element.level) {
+                    keep(feed, entry, limits);
+                }
             }
             _ => {
                 let _ = feed.format == Format::Cdf && cdf::feed_element(reader, &element, feed)

@@ -1,4 +1,5 @@
 //! All integration tests in one binary: fixtures as data for the pure rooms, black-box tests for the edges.
 
 mod corpus;
+mod feeds;
 mod render;
