@@ -1,36 +1,40 @@
 //! Clean: foreign markup in, sanitized HTML with absolute URLs out; titles in, plain text out.
 //!
-//! May use: `model`, the types of `parse`, an HTML5 parser. Text without markup skips the parser; markup that is nested
-//! too deeply becomes text before the parser sees it, since the parser's time grows with the square of the depth.
+//! May use: `model`, the types of `parse`, `sanitize`. Text without markup skips the HTML parser; markup that is too
+//! deep for it becomes text.
 
 use std::borrow::Cow;
 
 use url::Url;
 
+use super::sanitize;
 use crate::model::Html;
 use crate::parse::feed::{Text, TextKind};
+use crate::parse::xml;
 
 /// Any text construct as sanitized HTML; `None` when nothing visible and no media is left.
 pub fn text(text: &Text) -> Option<Html> {
-    let html = match text.kind {
-        TextKind::Plain => plain(&text.value),
-        TextKind::Html | TextKind::Undeclared => html(&text.value, text.base.as_ref()),
+    let is_markup = match text.kind {
+        TextKind::Plain => false,
+        TextKind::Html => true,
+        TextKind::Undeclared => has_entity(&text.value) || has_closed_tag(&text.value),
     };
-    let blank = visible(&html).is_empty() && !has_media(&html.0);
-    (!blank).then_some(html)
+    let html = if is_markup { html(&text.value, text.base.as_ref()) } else { plain(&text.value) };
+    is_visible(&html.0).then_some(html)
 }
 
-/// Sanitized HTML, relative addresses resolved against `base`.
+/// Sanitized HTML, relative addresses resolved against `base`. Text without a tag keeps its paragraphs.
 pub fn html(markup: &str, base: Option<&Url>) -> Html {
-    let markup = xml_safe(markup);
-    if !markup.contains(['<', '&']) {
-        return Html(markup.trim().to_owned());
+    let markup = markup.trim();
+    if memchr::memchr(b'<', markup.as_bytes()).is_none() {
+        return plain(&xml::unescape(markup, &mut Default::default()));
     }
-    let mut builder = ammonia::Builder::default();
-    if let Some(base) = base {
-        builder.url_relative(ammonia::UrlRelative::RewriteWithBase(base.clone()));
+    if !sanitize::is_bounded(markup) {
+        return plain(&strip(markup));
     }
-    Html(builder.clean(&markup).to_string())
+    let safe = sanitize::sanitize(markup, base);
+    let trimmed = safe.trim();
+    Html(if trimmed.len() == safe.len() { safe } else { trimmed.to_owned() })
 }
 
 /// The text that a reader sees, white space collapsed.
@@ -39,12 +43,15 @@ pub fn visible(html: &Html) -> String {
 }
 
 /// A title as plain text: Atom's type decides; an RSS title is decoded again only if what is left holds a known entity
-/// or a closed inline tag.
+/// or a closed inline tag, so that a lone `<b>` stays what someone wrote about.
 pub fn title(text: &Text) -> String {
-    match text.kind {
-        TextKind::Plain => collapse(&xml_safe(&text.value)),
-        TextKind::Html | TextKind::Undeclared => collapse(&xml_safe(&strip(&text.value))),
-    }
+    let plain = match text.kind {
+        TextKind::Plain => Cow::Borrowed(text.value.as_str()),
+        TextKind::Html => Cow::Owned(strip(&text.value)),
+        TextKind::Undeclared if has_closed_tag(&text.value) => Cow::Owned(strip(&text.value)),
+        TextKind::Undeclared => xml::unescape(&text.value, &mut Default::default()),
+    };
+    collapse(&xml_safe(&plain))
 }
 
 /// The text without the characters that XML 1.0 forbids (§2.2).
@@ -52,45 +59,168 @@ pub fn xml_safe(text: &str) -> Cow<'_, str> {
     if !crate::parse::charset::has_forbidden(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().filter(|&c| crate::parse::xml::is_xml_char(c)).collect())
+    Cow::Owned(text.chars().filter(|&c| xml::is_xml_char(c)).collect())
 }
 
-fn plain(text: &str) -> Html {
-    let text = xml_safe(text);
+/// Text as HTML.
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let text = text.replace("\r\n", "\n");
-    let blocks: Vec<&str> = text.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).collect();
-    for block in &blocks {
-        let block = block.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        match blocks.len() {
-            1 => out.push_str(&block),
-            _ => out.push_str(&format!("<p>{block}</p>")),
+    sanitize::escape(text, &mut out);
+    out
+}
+
+/// Plain text as HTML, a paragraph for each block between blank lines if there is more than one.
+fn plain(text: &str) -> Html {
+    let text = text.trim();
+    if !has_blank_line(text) {
+        return Html(escape(text));
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut open = false;
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            if open {
+                out.push_str("</p>\n");
+            }
+            open = false;
+        } else {
+            out.push_str(if open { "\n" } else { "<p>" });
+            sanitize::escape(line.trim_end(), &mut out);
+            open = true;
         }
+    }
+    if open {
+        out.push_str("</p>");
     }
     Html(out)
 }
 
-fn has_media(html: &str) -> bool {
-    ["<img", "<video", "<audio"].iter().any(|tag| html.contains(tag))
+fn has_blank_line(text: &str) -> bool {
+    memchr::memchr_iter(b'\n', text.as_bytes()).any(|at| {
+        let after = text.as_bytes()[at + 1..].iter().find(|b| !matches!(b, b' ' | b'\t' | b'\r'));
+        after == Some(&b'\n')
+    })
+}
+
+/// Is there anything to see, or to play?
+fn is_visible(html: &str) -> bool {
+    let mut rest = html;
+    loop {
+        let Some(at) = memchr::memchr(b'<', rest.as_bytes()) else { return !is_blank(rest) };
+        if !is_blank(&rest[..at]) {
+            return true;
+        }
+        let tag = &rest[at..];
+        if ["<img", "<video", "<audio"].iter().any(|media| tag.starts_with(media)) {
+            return true;
+        }
+        rest = memchr::memchr(b'>', tag.as_bytes()).map_or("", |end| &tag[end + 1..]);
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}'))
 }
 
 fn collapse(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
 }
 
-fn strip(markup: &str) -> String {
+/// `&eacute;`, `&#233;`: would anything be resolved?
+fn has_entity(text: &str) -> bool {
+    matches!(xml::unescape(text, &mut Default::default()), Cow::Owned(resolved) if resolved != text)
+}
+
+/// Does an element that is allowed in a line have both its tags, or need no second?
+fn has_closed_tag(text: &str) -> bool {
+    const INLINE: [&str; 34] = [
+        "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "del", "div", "dfn", "em", "font",
+        "i", "ins", "kbd", "mark", "p", "q", "s", "samp", "script", "small", "span", "strike", "strong", "style",
+        "sub", "sup", "tt", "u", "var",
+    ];
+    let Some(first) = memchr::memchr(b'<', text.as_bytes()) else { return false };
+    let lower = text[first..].to_ascii_lowercase();
+    let opens = |name: &str| {
+        memchr::memmem::find_iter(lower.as_bytes(), b"<").any(|at| {
+            let after = &lower[at + 1..];
+            after.starts_with(name) && after[name.len()..].starts_with([' ', '>', '/', '\n', '\t'])
+        })
+    };
+    if ["br", "img", "wbr"].iter().any(|name| opens(name)) {
+        return true;
+    }
+    let mut closes = memchr::memmem::find_iter(lower.as_bytes(), b"</").take(16);
+    closes.any(|at| {
+        let name = lower[at + 2..].split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or("");
+        INLINE.contains(&name) && opens(name)
+    })
+}
+
+/// The text of markup: tags, comments, scripts and styles left out, references resolved. Blocks are kept apart.
+pub(super) fn strip(markup: &str) -> String {
     let mut out = String::with_capacity(markup.len());
     let mut rest = markup;
-    while let Some(at) = rest.find('<') {
+    while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
         out.push_str(&rest[..at]);
-        match rest[at..].find('>') {
-            Some(end) => rest = &rest[at + end + 1..],
-            None => {
-                out.push_str(&rest[at..]);
-                rest = "";
-            }
+        let tag = &rest[at + 1..];
+        let name_at = usize::from(tag.starts_with('/'));
+        if let Some(comment) = tag.strip_prefix("!--") {
+            rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
+            continue;
+        }
+        if !tag[name_at..].starts_with(|c: char| c.is_ascii_alphabetic()) && !tag.starts_with(['!', '?']) {
+            out.push('<');
+            rest = tag;
+            continue;
+        }
+        let name: String = tag[name_at..].chars().take_while(char::is_ascii_alphanumeric).take(12).collect();
+        let name = name.to_ascii_lowercase();
+        rest = after_tag(tag);
+        match &*name {
+            "script" | "style" if name_at == 0 => rest = after_end(rest, &name),
+            "p" | "div" | "br" | "li" | "ul" | "ol" | "tr" | "td" | "th" | "table" | "h1" | "h2" | "h3" | "h4"
+            | "h5" | "h6" | "hr" | "blockquote" | "pre" | "dt" | "dd" | "figure" | "figcaption" | "section"
+            | "article" | "header" | "footer" => out.push('\n'),
+            _ => {}
         }
     }
     out.push_str(rest);
-    crate::parse::xml::unescape(&out, &mut Default::default()).into_owned()
+    xml::unescape(&out, &mut Default::default()).into_owned()
+}
+
+/// What follows a tag whose name begins here; a value in quotes may hold `>`.
+fn after_tag(tag: &str) -> &str {
+    let bytes = tag.as_bytes();
+    let (mut at, mut after_equals) = (0, false);
+    while let Some(&b) = bytes.get(at) {
+        at += 1;
+        match b {
+            b'>' => return &tag[at..],
+            b'"' | b'\'' if after_equals => {
+                after_equals = false;
+                at += memchr::memchr(b, &bytes[at..]).map_or(0, |end| end + 1);
+            }
+            b'=' => after_equals = true,
+            b if b.is_ascii_whitespace() => {}
+            _ => after_equals = false,
+        }
+    }
+    ""
+}
+
+/// What follows the end tag of `name`.
+fn after_end<'a>(text: &'a str, name: &str) -> &'a str {
+    let end = memchr::memmem::find_iter(text.as_bytes(), b"</").find(|at| {
+        text.as_bytes()
+            .get(at + 2..at + 2 + name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
+    });
+    end.map_or("", |at| after_tag(&text[at + 2..]))
 }

@@ -3,9 +3,11 @@
 //! May use: `model`, the types of `parse`, the HTML cleaner. Never: a clock (`now` is a value), the disk, the network.
 
 pub mod clean;
+mod embed;
 pub mod identity;
 pub mod links;
 pub mod neutral;
+mod sanitize;
 
 use url::Url;
 

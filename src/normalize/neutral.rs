@@ -14,7 +14,7 @@ pub fn neutral(feed: &ParsedFeed) -> Value {
     json!({
         "format": format_name(feed.format),
         "feed": {
-            "title": feed.title.as_ref().map(clean::title),
+            "title": title(feed.title.as_ref()),
             "link": feed.link,
             "description": body(feed.subtitle.as_ref()),
             "id": feed.id,
@@ -34,7 +34,7 @@ pub fn neutral(feed: &ParsedFeed) -> Value {
 fn entry(entry: &ParsedEntry) -> Value {
     json!({
         "id": entry.id,
-        "title": entry.title.as_ref().map(clean::title),
+        "title": title(entry.title.as_ref()),
         "title_type": kind(entry.title.as_ref()),
         "link": entry.link,
         "published": entry.published.map(time),
@@ -51,6 +51,9 @@ fn entry(entry: &ParsedEntry) -> Value {
 }
 
 fn source(source: &ParsedSource) -> Value {
+    if source.title.is_none() && source.link.is_none() && source.feed.is_none() && source.id.is_none() {
+        return Value::Null;
+    }
     json!({ "title": source.title, "link": source.link.as_ref().or(source.feed.as_ref()), "id": source.id })
 }
 
@@ -68,6 +71,16 @@ fn terms(categories: &[Category]) -> Vec<&str> {
 
 fn body(text: Option<&Text>) -> Option<String> {
     clean::text(text?).map(|html| html.0)
+}
+
+/// Plain text as plain text; what was HTML stays HTML, if only with its special characters escaped.
+fn title(text: Option<&Text>) -> Option<String> {
+    let text = text?;
+    let plain = clean::title(text);
+    let decoded =
+        text.kind == TextKind::Undeclared && plain != text.value.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(if text.kind == TextKind::Html || decoded { clean::escape(&plain) } else { plain })
+        .filter(|title| !title.is_empty())
 }
 
 fn kind(text: Option<&Text>) -> Option<&'static str> {
@@ -91,13 +104,13 @@ pub fn format_name(format: Format) -> &'static str {
         Format::Rss093 => "rss093",
         Format::Rss094 => "rss094",
         Format::Rss10 => "rss10",
-        Format::Rss11 => "rss11",
         Format::Rss20 => "rss20",
         Format::Rss => "rss",
         Format::Atom03 => "atom03",
         Format::Atom10 => "atom10",
         Format::Atom => "atom",
-        Format::Cdf => "cdf",
+        // The neutral shape has no names for them.
+        Format::Cdf | Format::Rss11 => "",
         Format::JsonFeed10 => "json1",
         Format::JsonFeed11 => "json11",
         Format::Article => "article",

@@ -4,7 +4,7 @@ use base64::Engine;
 
 use super::feed::{Deleted, Format, ParsedEntry, ParsedFeed, ParsedSource, Text, TextKind};
 use super::reader::{Content, Element, Ns, Reader};
-use super::rss::{self, Draft, date, set};
+use super::rss::{self, Draft, date, last, set};
 use super::{date, person};
 use crate::model::{Category, Enclosure, Link, Person};
 
@@ -19,10 +19,9 @@ pub fn feed_element<'a>(
         return false;
     }
     match &*element.name {
-        "id" => set(&mut feed.id, reader.value(element)),
+        "id" => set(&mut feed.id, rss::link(reader, element)),
         "title" => set(&mut feed.title, construct(reader, element)),
         "subtitle" | "tagline" => set(&mut feed.subtitle, construct(reader, element)),
-        "info" => set(&mut draft.summary, construct(reader, element)),
         "link" => link(reader, element, &mut feed.links, &mut draft.link),
         "author" => feed.authors.extend(self::person(reader, element)),
         "contributor" => feed.contributors.extend(self::person(reader, element)),
@@ -31,8 +30,8 @@ pub fn feed_element<'a>(
         "icon" => set(&mut feed.icon, rss::link(reader, element)),
         "logo" => set(&mut feed.image, rss::link(reader, element)),
         "rights" | "copyright" => set(&mut feed.rights, reader.value(element)),
-        "updated" | "modified" => set(&mut feed.updated, date(reader, element)),
-        "published" | "issued" | "created" => set(&mut feed.published, date(reader, element)),
+        "updated" | "modified" => last(&mut feed.updated, date(reader, element)),
+        "published" | "issued" => last(&mut feed.published, date(reader, element)),
         _ => return false,
     }
     true
@@ -49,19 +48,19 @@ pub fn entry_element<'a>(
         return false;
     }
     match &*element.name {
-        "id" => set(&mut entry.id, reader.value(element)),
+        "id" => set(&mut entry.id, rss::link(reader, element)),
         "title" => set(&mut entry.title, construct(reader, element)),
-        "summary" => set(&mut entry.summary, construct(reader, element)),
+        "summary" => rss::body(entry, construct(reader, element)),
         "content" => content(reader, element, entry),
         "link" => entry_link(reader, element, entry, draft),
         "author" => entry.authors.extend(self::person(reader, element)),
         "contributor" => entry.contributors.extend(self::person(reader, element)),
         "category" => entry.categories.extend(category(reader, element)),
         "rights" | "copyright" => set(&mut entry.rights, reader.value(element)),
-        "updated" | "modified" => set(&mut entry.updated, date(reader, element)),
-        "published" | "issued" => set(&mut entry.published, date(reader, element)),
-        "created" => set(&mut draft.date, date(reader, element)),
-        "source" => entry.source = Some(source(reader, element)),
+        "updated" | "modified" => last(&mut entry.updated, date(reader, element)),
+        "published" | "issued" => last(&mut entry.published, date(reader, element)),
+        "created" => set(&mut draft.created, date(reader, element)),
+        "source" => entry.source = source(reader, element),
         _ => return false,
     }
     true
@@ -77,7 +76,12 @@ pub fn construct<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<T
         Content::Text(value) => {
             text.kind = kind(&media_type, &mode);
             text.value = match is_base64(&media_type, &mode).then(|| base64(&value)).flatten() {
-                Some(decoded) => decoded,
+                Some(decoded) => {
+                    // Bytes of no declared kind of text: what has tags is HTML.
+                    let is_html = decoded.contains("</") || decoded.contains("/>") || decoded.contains("<p");
+                    text.kind = if is_html && media_type != "text/plain" { TextKind::Html } else { text.kind };
+                    decoded
+                }
                 None => value.into_owned(),
             };
             if media_type.contains("xhtml") && mode != "escaped" {
@@ -155,9 +159,10 @@ fn entry_link<'a>(reader: &mut Reader<'a>, element: &Element<'a>, entry: &mut Pa
         }
         return;
     }
-    let Some(href) = element.attribute("href") else { return };
+    let href = element.attribute("href").map(|href| reader.resolve(&href));
+    let Some(url) = href.or_else(|| rss::link(reader, element)) else { return };
     entry.enclosures.push(Enclosure {
-        url: reader.resolve(&href),
+        url,
         media_type: element.attribute("type").map(|value| value.into_owned()),
         length: element.attribute("length").and_then(|value| value.parse().ok()),
         title: element.attribute("title").map(|value| value.into_owned()),
@@ -220,7 +225,7 @@ pub fn person<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<Pers
 }
 
 /// `atom:source` (§4.2.11).
-fn source<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> ParsedSource {
+fn source<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<ParsedSource> {
     let mut source = ParsedSource::default();
     let mut links = Vec::new();
     while let Some(child) = reader.child(element.level) {
@@ -236,7 +241,7 @@ fn source<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> ParsedSource {
         }
     }
     source.feed = links.into_iter().find(|link| link.rel == "self").map(|link| link.href);
-    source
+    (source != ParsedSource::default()).then_some(source)
 }
 
 /// `at:deleted-entry` (RFC 6721).

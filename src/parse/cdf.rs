@@ -1,53 +1,48 @@
-//! CDF, the Channel Definition Format of 1997: channels of items, each with an address, a title and an abstract.
+//! CDF, the Channel Definition Format of 1997: channels of items, each with an address, a title and an abstract. What
+//! it shares with RSS is read there.
 
-use super::Limits;
 use super::feed::{ParsedEntry, ParsedFeed, TextKind};
-use super::reader::{Element, Reader};
+use super::reader::{Element, Ns, Reader};
 use super::rss::{set, text};
 
-/// A whole document. Channels inside channels are read as one.
-pub fn feed<'a>(reader: &mut Reader<'a>, root: &Element<'a>, feed: &mut ParsedFeed, limits: &Limits) {
-    set(&mut feed.link, address(reader, root));
-    let mut level = root.level;
-    loop {
-        let Some(element) = reader.child(level) else {
-            if level <= root.level {
-                return;
-            }
-            level = reader.level();
-            continue;
-        };
-        match &*element.name {
-            "title" => set(&mut feed.title, text(reader, &element, TextKind::Undeclared)),
-            "abstract" => set(&mut feed.subtitle, text(reader, &element, TextKind::Html)),
-            "a" => set(&mut feed.link, address(reader, &element)),
-            "logo" => set(&mut feed.image, address(reader, &element)),
-            "channel" => level = element.level,
-            "item" => {
-                let entry = item(reader, &element);
-                super::keep(feed, entry, limits);
-            }
-            _ => {}
-        }
-    }
+/// What the attributes of a channel say.
+pub fn wrapper(reader: &Reader<'_>, element: &Element<'_>, feed: &mut ParsedFeed) {
+    set(&mut feed.link, address(reader, element));
+    feed.updated = feed.updated.or_else(|| modified(element));
 }
 
-fn item<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> ParsedEntry {
-    let mut entry = ParsedEntry { link: address(reader, element), ..ParsedEntry::default() };
-    let modified = element.attribute("lastmod").and_then(|date| super::date::parse(&date));
-    entry.updated = modified;
-    while let Some(child) = reader.child(element.level) {
-        match &*child.name {
-            "title" => set(&mut entry.title, text(reader, &child, TextKind::Undeclared)),
-            "abstract" => set(&mut entry.summary, text(reader, &child, TextKind::Html)),
-            "a" => set(&mut entry.link, address(reader, &child)),
-            "logo" => set(&mut entry.image, address(reader, &child)),
-            _ => {}
-        }
+/// What the attributes of an item say.
+pub fn entry_attributes(reader: &Reader<'_>, element: &Element<'_>, entry: &mut ParsedEntry) {
+    entry.link = address(reader, element);
+    entry.updated = modified(element);
+}
+
+/// An element of a channel. `false`: none of CDF.
+pub fn feed_element<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut ParsedFeed) -> bool {
+    match (element.ns, &*element.name) {
+        (Ns::Core, "abstract") => set(&mut feed.subtitle, text(reader, element, TextKind::Html)),
+        (Ns::Core, "a") => set(&mut feed.link, address(reader, element)),
+        (Ns::Core, "logo") => set(&mut feed.image, address(reader, element)),
+        _ => return false,
     }
-    entry
+    true
+}
+
+/// An element of an item. `false`: none of CDF.
+pub fn entry_element<'a>(reader: &mut Reader<'a>, element: &Element<'a>, entry: &mut ParsedEntry) -> bool {
+    match (element.ns, &*element.name) {
+        (Ns::Core, "abstract") => set(&mut entry.summary, text(reader, element, TextKind::Html)),
+        (Ns::Core, "a") => set(&mut entry.link, address(reader, element)),
+        (Ns::Core, "logo") => set(&mut entry.image, address(reader, element)),
+        _ => return false,
+    }
+    true
 }
 
 fn address(reader: &Reader<'_>, element: &Element<'_>) -> Option<String> {
     element.attribute("href").map(|href| reader.resolve(&href))
+}
+
+fn modified(element: &Element<'_>) -> Option<crate::model::Time> {
+    super::date::parse(&element.attribute("lastmod")?)
 }

@@ -183,13 +183,24 @@ fn utf32(bytes: &[u8]) -> Option<(String, &'static str)> {
     Some((text, if big { "UTF-32BE" } else { "UTF-32LE" }))
 }
 
-/// The text without what XML 1.0 forbids (§2.2).
+/// The text without what XML 1.0 forbids (§2.2), and with what windows-1252 has where Unicode has the other control
+/// characters: nobody means those.
 fn without_forbidden<'a>(text: Cow<'a, str>, repairs: &mut Repairs) -> Cow<'a, str> {
-    if !has_forbidden(text.as_bytes()) {
+    let high_controls = has_high_controls(text.as_bytes());
+    if !high_controls && !has_forbidden(text.as_bytes()) {
         return text;
     }
     repairs.note("control character");
-    Cow::Owned(text.chars().filter(|&c| super::xml::is_xml_char(c)).collect())
+    let mend = |c: char| match c {
+        '\u{80}'..='\u{9F}' => super::xml::windows_1252(c.into()),
+        c => super::xml::is_xml_char(c).then_some(c),
+    };
+    Cow::Owned(text.chars().filter_map(mend).collect())
+}
+
+/// U+0080 to U+009F.
+fn has_high_controls(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(0xC2, bytes).any(|at| matches!(bytes.get(at + 1), Some(0x80..=0x9F)))
 }
 
 /// Control characters, U+FFFE, U+FFFF.

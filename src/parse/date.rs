@@ -1,13 +1,671 @@
-//! Dates of every kind that feeds hold: RFC 822/2822 and its relatives, RFC 3339 and ISO 8601, asctime, epoch seconds,
-//! with the names of months and zones that people write.
+//! Dates of every kind that feeds hold: RFC 822/2822 and its relatives, RFC 3339, W3C-DTF and ISO 8601, asctime, epoch
+//! seconds, with the names of months, days and zones that people write in their languages.
+//!
+//! A date without a time is midnight, one without a zone is UTC. Parts that cannot be (31 June, 24:00, a leap second)
+//! are carried over, as every calendar does it. A text that holds anything else is no date.
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Weekday};
 
 use crate::model::Time;
 
-/// The instant a text names; `None` when it names none. A date without a time is midnight, one without a zone is UTC.
+/// The instant a text names, to the second; `None` when it names none.
 pub fn parse(text: &str) -> Option<Time> {
-    let text = text.trim();
-    chrono::DateTime::parse_from_rfc3339(text)
-        .or_else(|_| chrono::DateTime::parse_from_rfc2822(text))
-        .ok()
-        .map(|date| date.to_utc())
+    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{FEFF}'));
+    if text.is_empty() || text.len() > 120 {
+        return None;
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return digits_only(text);
+    }
+    iso(text).or_else(|| words(text))
+}
+
+/// What is known of a date.
+#[derive(Debug, Clone, Copy, Default)]
+struct Parts {
+    year: i32,
+    /// 1 to 12; more is carried over.
+    month: u32,
+    /// 1 to 31; more is carried over.
+    day: u32,
+    hour: u32,
+    minute: u32,
+    second: u32,
+    /// East of Greenwich.
+    offset_minutes: i32,
+}
+
+impl Parts {
+    fn instant(self) -> Option<Time> {
+        if !(1..=9999).contains(&self.year) || !(1..=99).contains(&self.month) || !(1..=99).contains(&self.day) {
+            return None;
+        }
+        let months = self.month - 1;
+        let year = self.year.checked_add(i32::try_from(months / 12).ok()?)?;
+        let first = NaiveDate::from_ymd_opt(year, months % 12 + 1, 1)?.and_hms_opt(0, 0, 0)?;
+        let seconds = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        let after = TimeDelta::days(i64::from(self.day) - 1) + TimeDelta::seconds(seconds);
+        let local = first.checked_add_signed(after)?;
+        let utc = local.checked_sub_signed(TimeDelta::minutes(i64::from(self.offset_minutes)))?;
+        (1..=9999).contains(&utc.year()).then(|| utc.and_utc())
+    }
+}
+
+/// Epoch seconds or milliseconds, `YYYYMMDD[HHMM[SS]]`, `YYYYDDD`, `YYYYMM`, `YYMMDD`, `YYYY`.
+fn digits_only(text: &str) -> Option<Time> {
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
+    let year = |range| number(range).and_then(|year| i32::try_from(year).ok());
+    let mut parts = Parts { month: 1, day: 1, ..Parts::default() };
+    match text.len() {
+        4 => parts.year = year(0..4)?,
+        6 => match (year(0..4)?, number(4..6)?) {
+            (year @ 1900..=2100, month @ 1..=12) => (parts.year, parts.month) = (year, month),
+            _ => (parts.year, parts.month, parts.day) = (full_year(number(0..2)?, 2), number(2..4)?, number(4..6)?),
+        },
+        7 => (parts.year, parts.day) = (year(0..4)?, 1),
+        8 | 12 | 14 => {
+            (parts.year, parts.month, parts.day) = (year(0..4)?, number(4..6)?, number(6..8)?);
+            if text.len() > 8 {
+                (parts.hour, parts.minute) = (number(8..10)?, number(10..12)?);
+                parts.second = number(12..14).unwrap_or(0);
+            }
+        }
+        9 | 10 => return DateTime::from_timestamp(text.parse().ok()?, 0),
+        13 => return DateTime::from_timestamp(text.parse::<i64>().ok()? / 1000, 0),
+        _ => return None,
+    }
+    if text.len() == 7 {
+        return ordinal(parts.year, number(4..7)?)?.and_hms_opt(0, 0, 0).map(|date| date.and_utc());
+    }
+    parts.instant()
+}
+
+/// A cursor over the text of a date.
+struct Scan<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Scan<'a> {
+    fn eat(&mut self, wanted: impl Fn(char) -> bool) -> Option<char> {
+        let c = self.rest.chars().next().filter(|c| wanted(*c))?;
+        self.rest = &self.rest[c.len_utf8()..];
+        Some(c)
+    }
+
+    fn space(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    /// Up to `most` digits: their value and their number.
+    fn number(&mut self, most: usize) -> Option<(u32, usize)> {
+        let count = self.rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let value = self.rest[..count].parse().ok()?;
+        self.rest = &self.rest[count..];
+        Some((value, count))
+    }
+
+    /// Letters of any script.
+    fn word(&mut self) -> &'a str {
+        let end = self.rest.find(|c: char| !c.is_alphabetic()).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word
+    }
+}
+
+/// Year first: RFC 3339, W3C-DTF, ISO 8601 (extended, basic, ordinal, week), with dots or slashes, in Korean and
+/// Hungarian.
+fn iso(text: &str) -> Option<Time> {
+    let mut scan = Scan { rest: text };
+    let sign = scan.eat(|c| c == '-').is_some();
+    let digits = scan.rest.bytes().take_while(u8::is_ascii_digit).count();
+    let mut parts = Parts { month: 1, day: 1, ..Parts::default() };
+    if sign || digits == 2 || digits == 5 {
+        // "-0312", "--0401", "03-12-31", "03335": the year in two digits, as old ISO 8601 allowed.
+        scan.eat(|c| c == '-');
+        let (year, count) = scan.number(2)?;
+        parts.year = full_year(year, count);
+    } else if digits >= 4 {
+        parts.year = i32::try_from(scan.number(4)?.0).ok()?;
+    } else {
+        return None;
+    }
+    let is_separator = |c: char| matches!(c, '-' | '/' | '.' | '년' | '年');
+    let separator = scan.eat(is_separator);
+    scan.space();
+    if scan.eat(|c| c == 'W').is_some() {
+        return week(scan, parts);
+    }
+    // Two digits could as well be a day: "06-11-1994" and "06 Nov 94" are read elsewhere.
+    let short_year = digits == 2 && !sign;
+    if short_year && separator.is_some_and(|c| c != '-') {
+        return None;
+    }
+    let digits = scan.rest.bytes().take_while(u8::is_ascii_digit).count();
+    match digits {
+        0 if separator.is_some() => {
+            // "2004-július-13"
+            let month = month(scan.word())?;
+            parts.month = month;
+            scan.eat(is_separator)?;
+            parts.day = scan.number(2)?.0;
+        }
+        0 if short_year => return None,
+        0 => {}
+        3 => {
+            let date = ordinal(parts.year, scan.number(3)?.0)?;
+            (parts.month, parts.day) = (date.month(), date.day());
+        }
+        _ => {
+            parts.month = scan.number(2)?.0;
+            let separator = scan.eat(|c| is_separator(c) || matches!(c, '월' | '月'));
+            scan.space();
+            let day_follows = scan.rest.starts_with(|c: char| c.is_ascii_digit());
+            match separator {
+                Some(_) if day_follows => parts.day = scan.number(2)?.0,
+                None if digits >= 4 && day_follows => parts.day = scan.number(2)?.0,
+                _ if short_year => return None,
+                _ => {}
+            }
+            scan.eat(|c| matches!(c, '일' | '日' | '.'));
+        }
+    }
+    if short_year && !(1..=12).contains(&parts.month) {
+        return None;
+    }
+    time_and_zone(scan, parts)
+}
+
+/// `2003-W52-3`
+fn week(mut scan: Scan<'_>, mut parts: Parts) -> Option<Time> {
+    let (week, _) = scan.number(2)?;
+    scan.eat(|c| c == '-');
+    let day = scan.number(1).map_or(1, |(day, _)| day);
+    let weekday = Weekday::try_from(u8::try_from(day.checked_sub(1)?).ok()?).ok()?;
+    let date = NaiveDate::from_isoywd_opt(parts.year, week, weekday)?;
+    (parts.year, parts.month, parts.day) = (date.year(), date.month(), date.day());
+    time_and_zone(scan, parts)
+}
+
+/// What follows an ISO date: nothing, or a time with or without its zone.
+fn time_and_zone(mut scan: Scan<'_>, mut parts: Parts) -> Option<Time> {
+    scan.eat(|c| matches!(c, ',' | ';'));
+    let marked = scan.eat(|c| matches!(c, 'T' | 't' | '_' | ':')).is_some();
+    scan.space();
+    let afternoon = half_of_day(&mut scan);
+    if scan.rest.is_empty() {
+        return parts.instant();
+    }
+    if scan.rest.starts_with(|c: char| c.is_ascii_digit()) {
+        time(&mut scan, &mut parts)?;
+        if afternoon.is_some() {
+            // Korean names of the halves of the day are only used there.
+            parts.offset_minutes = 9 * 60;
+        }
+        to_24_hours(&mut parts, afternoon.or_else(|| half_of_day(&mut scan)));
+    } else if marked || afternoon.is_some() {
+        return None;
+    }
+    if let Some(offset) = zone(&mut scan)? {
+        parts.offset_minutes = offset;
+    }
+    scan.rest.is_empty().then(|| parts.instant()).flatten()
+}
+
+/// `hh[:mm[:ss[.fraction]]]`, `hhmm[ss]`, also with dots.
+fn time(scan: &mut Scan<'_>, parts: &mut Parts) -> Option<()> {
+    let digits = scan.rest.bytes().take_while(u8::is_ascii_digit).count();
+    parts.hour = scan.number(2)?.0;
+    if digits >= 4 {
+        parts.minute = scan.number(2)?.0;
+        parts.second = scan.number(2).map_or(0, |(second, _)| second);
+    } else if scan.eat(|c| matches!(c, ':' | '.' | 'h' | '시')).is_some() {
+        scan.space();
+        parts.minute = scan.number(2).map_or(0, |(minute, _)| minute);
+        if scan.eat(|c| matches!(c, ':' | '.' | '분')).is_some() {
+            scan.space();
+            parts.second = scan.number(2).map_or(0, |(second, _)| second);
+            scan.eat(|c| c == '초');
+        }
+    }
+    if scan.rest.starts_with(['.', ',']) && scan.rest[1..].starts_with(|c: char| c.is_ascii_digit()) {
+        scan.rest = scan.rest[1..].trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    Some(())
+}
+
+/// AM or PM, in English and Korean. `Some(true)`: after noon.
+fn half_of_day(scan: &mut Scan<'_>) -> Option<bool> {
+    let rest = scan.rest.trim_start();
+    let halves = [
+        ("a.m.", false),
+        ("p.m.", true),
+        ("am", false),
+        ("pm", true),
+        ("오전", false),
+        ("오후", true),
+        ("上午", false),
+        ("下午", true),
+    ];
+    let (name, afternoon) = halves.into_iter().find(|(name, _)| {
+        let head = rest.get(..name.len());
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphabetic());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(name)) && rest.get(name.len()..).is_some_and(ends)
+    })?;
+    scan.rest = rest[name.len()..].trim_start();
+    Some(afternoon)
+}
+
+fn to_24_hours(parts: &mut Parts, afternoon: Option<bool>) {
+    match afternoon {
+        Some(true) if parts.hour < 12 => parts.hour += 12,
+        Some(false) if parts.hour == 12 => parts.hour = 0,
+        _ => {}
+    }
+}
+
+/// A zone at the end of a date. Outer `None`: something that is none; inner `None`: nothing there.
+fn zone(scan: &mut Scan<'_>) -> Option<Option<i32>> {
+    scan.space();
+    if scan.rest.is_empty() {
+        return Some(None);
+    }
+    let mut offset = None;
+    if scan.rest.starts_with(|c: char| c.is_alphabetic()) {
+        let word = scan.word();
+        // "Etc/GMT", "Europe/London": the city is a zone that we do not know, the rest is named.
+        let word = if scan.eat(|c| c == '/').is_some() { scan.word() } else { word };
+        offset = Some(zone_name(word)?);
+        scan.space();
+    }
+    if let Some(sign) = scan.eat(|c| matches!(c, '+' | '-' | '\u{2212}')) {
+        let minutes = numeric_offset(scan)?;
+        offset = Some(if sign == '+' { minutes } else { -minutes });
+    }
+    scan.space();
+    // "(PDT)", "[Europe/Berlin]": said already.
+    if scan.rest.starts_with(['(', '[']) && offset.is_some() {
+        scan.rest = "";
+    }
+    offset.map(Some)
+}
+
+/// `hh`, `hhmm`, `hh:mm`, after the sign.
+fn numeric_offset(scan: &mut Scan<'_>) -> Option<i32> {
+    let (value, count) = scan.number(4)?;
+    let (hours, minutes) = match count {
+        1 | 2 => {
+            let minutes =
+                if scan.eat(|c| c == ':').is_some() { scan.number(2).map_or(0, |(minutes, _)| minutes) } else { 0 };
+            (value, minutes)
+        }
+        _ => (value / 100, value % 100),
+    };
+    i32::try_from(hours * 60 + minutes).ok().filter(|minutes| *minutes <= 24 * 60)
+}
+
+/// Everything with words in it: RFC 822, RFC 850, asctime, and how people write.
+fn words(text: &str) -> Option<Time> {
+    let mut parts = Parts::default();
+    let (mut month_found, mut time_found, mut zoned) = (None, false, false);
+    let mut numbers: [Option<(u32, usize)>; 2] = [None; 2];
+    let mut afternoon = None;
+    let mut scan = Scan { rest: text };
+    loop {
+        while scan.eat(|c| c.is_whitespace() || matches!(c, ',' | ';' | '.' | '/' | '\u{200E}' | '\u{200F}')).is_some()
+        {
+        }
+        let Some(next) = scan.rest.chars().next() else { break };
+        match next {
+            '0'..='9' => {
+                if !time_found && is_time(scan.rest) {
+                    time(&mut scan, &mut parts)?;
+                    afternoon = half_of_day(&mut scan);
+                    time_found = true;
+                    continue;
+                }
+                let number = scan.number(9)?;
+                *numbers.iter_mut().find(|slot| slot.is_none())? = Some(number);
+                ordinal_suffix(&mut scan);
+                if month_found.is_none() && scan.rest.starts_with(['/', '.', '-']) {
+                    numeric_month(&mut scan, &mut numbers, &mut month_found)?;
+                }
+            }
+            '+' | '-' | '\u{2212}' if time_found => {
+                scan.rest = &scan.rest[next.len_utf8()..];
+                let minutes = numeric_offset(&mut scan)?;
+                parts.offset_minutes = if next == '+' { minutes } else { -minutes };
+                zoned = true;
+            }
+            '-' => scan.rest = &scan.rest[1..],
+            '(' | '[' if time_found => break,
+            '\'' | '\u{2019}' => scan.rest = &scan.rest[next.len_utf8()..],
+            c if c.is_alphabetic() => {
+                let word = scan.word();
+                let before_time = !time_found;
+                if let Some(month) = month(word).filter(|_| month_found.is_none()) {
+                    month_found = Some(month);
+                } else if time_found && half_of_day(&mut Scan { rest: word }).is_some() {
+                    afternoon = half_of_day(&mut Scan { rest: word });
+                } else if is_filler(word) || (before_time && is_weekday(word)) {
+                    // "Monday", "the 3rd of May", "at"
+                } else if let Some(offset) = zone_name(word).filter(|_| time_found || month_found.is_some()) {
+                    if !zoned {
+                        parts.offset_minutes = offset;
+                    }
+                    zoned = true;
+                } else if !(is_weekday(word) || time_found && is_unknown_zone(word)) {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+    }
+    parts.month = month_found?;
+    (parts.day, parts.year) = match numbers {
+        [Some((year, 3..)), Some((day, _))] => (day, i32::try_from(year).ok()?),
+        [Some((day, _)), Some((year, count))] => (day, full_year(year, count)),
+        [Some((year, 4)), None] => (1, i32::try_from(year).ok()?),
+        _ => return None,
+    };
+    to_24_hours(&mut parts, afternoon);
+    parts.instant()
+}
+
+/// Does a time stand here: two digits at most, then a colon and a digit?
+fn is_time(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let after = text.as_bytes().get(digits..).unwrap_or_default();
+    matches!(digits, 1 | 2) && matches!(after, [b':' | b'h', b'0'..=b'9', ..])
+}
+
+/// "st", "nd", "rd", "th", "er" behind a number.
+fn ordinal_suffix(scan: &mut Scan<'_>) {
+    let mut ahead = Scan { rest: scan.rest };
+    let word = ahead.word();
+    if ["st", "nd", "rd", "th", "er", "º", "ª"].iter().any(|suffix| word.eq_ignore_ascii_case(suffix)) {
+        scan.rest = ahead.rest;
+    }
+}
+
+/// `dd.mm.yyyy`, `mm/dd/yyyy` (unless the first cannot be a month), `dd-mm-yyyy`.
+fn numeric_month(scan: &mut Scan<'_>, numbers: &mut [Option<(u32, usize)>; 2], month: &mut Option<u32>) -> Option<()> {
+    let mut ahead = Scan { rest: scan.rest };
+    let separator = ahead.eat(|c| matches!(c, '/' | '.' | '-'))?;
+    ahead.space();
+    let Some((second, 1 | 2)) = ahead.number(2) else { return Some(()) };
+    if ahead.eat(|c| c == separator).is_none() {
+        return Some(());
+    }
+    ahead.space();
+    let Some(year) = ahead.number(4) else { return Some(()) };
+    let (first, _) = numbers[0]?;
+    let month_first = separator == '/' && first <= 12;
+    let (day, number) = if month_first { (second, first) } else { (first, second) };
+    if !(1..=12).contains(&number) {
+        return None;
+    }
+    *month = Some(number);
+    *numbers = [Some((day, 2)), Some(year)];
+    scan.rest = ahead.rest;
+    Some(())
+}
+
+/// RFC 2822 §4.3: two digits up to 49 are of this century, three count from 1900.
+fn full_year(year: u32, digits: usize) -> i32 {
+    let year = i32::try_from(year).unwrap_or(0);
+    match (digits, year) {
+        (1 | 2, 0..=49) => 2000 + year,
+        (1..=3, _) => 1900 + year,
+        _ => year,
+    }
+}
+
+fn ordinal(year: i32, day: u32) -> Option<NaiveDate> {
+    NaiveDate::from_yo_opt(year, day)
+}
+
+/// Words between the parts of a date.
+fn is_filler(word: &str) -> bool {
+    const FILLERS: [&str; 14] = ["of", "the", "at", "de", "del", "den", "le", "um", "uhr", "à", "a", "og", "on", "г"];
+    word.len() > 1 && FILLERS.iter().any(|filler| filler.eq_ignore_ascii_case(word)) || word == "à" || word == "г"
+}
+
+/// Zones that we do not know are read as UTC, if they look like zones.
+fn is_unknown_zone(word: &str) -> bool {
+    (2..=5).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// A zone by its name, minutes east of Greenwich. Of names with several meanings, the one that feeds use.
+fn zone_name(name: &str) -> Option<i32> {
+    let mut buffer = [0_u8; 8];
+    let upper = buffer.get_mut(..name.len())?;
+    upper.copy_from_slice(name.as_bytes());
+    upper.make_ascii_uppercase();
+    let minutes = match &*upper {
+        b"GMT" | b"UTC" | b"UT" | b"Z" | b"WET" | b"UCT" | b"ZULU" => 0,
+        b"EST" => -5 * 60,
+        b"EDT" => -4 * 60,
+        b"CST" => -6 * 60,
+        b"CDT" => -5 * 60,
+        b"MST" => -7 * 60,
+        b"MDT" => -6 * 60,
+        b"PST" => -8 * 60,
+        b"PDT" => -7 * 60,
+        b"AST" | b"CLT" => -4 * 60,
+        b"ADT" | b"BRT" | b"ART" | b"CLST" => -3 * 60,
+        b"NST" => -(3 * 60 + 30),
+        b"NDT" => -(2 * 60 + 30),
+        b"AKST" => -9 * 60,
+        b"AKDT" => -8 * 60,
+        b"HST" | b"HAST" => -10 * 60,
+        b"BST" | b"CET" | b"MET" | b"WEST" | b"MEZ" | b"WAT" => 60,
+        b"CEST" | b"MEST" | b"MESZ" | b"EET" | b"SAST" | b"CAT" => 2 * 60,
+        b"EEST" | b"MSK" | b"EAT" | b"TRT" => 3 * 60,
+        b"MSD" | b"GST" => 4 * 60,
+        b"PKT" => 5 * 60,
+        b"IST" => 5 * 60 + 30,
+        b"NPT" => 5 * 60 + 45,
+        b"WIB" | b"ICT" => 7 * 60,
+        b"HKT" | b"SGT" | b"AWST" | b"PHT" | b"MYT" => 8 * 60,
+        b"JST" | b"KST" => 9 * 60,
+        b"ACST" => 9 * 60 + 30,
+        b"AEST" => 10 * 60,
+        b"AEDT" => 11 * 60,
+        b"NZST" => 12 * 60,
+        b"NZDT" => 13 * 60,
+        // RFC 822 §5.1, military: A is one hour behind, N one ahead; J is not used.
+        [letter @ b'A'..=b'I'] => -60 * i32::from(letter - b'A' + 1),
+        [letter @ b'K'..=b'M'] => -60 * i32::from(letter - b'A'),
+        [letter @ b'N'..=b'Y'] => 60 * i32::from(letter - b'N' + 1),
+        _ => return None,
+    };
+    Some(minutes)
+}
+
+/// A day of the week in any of the languages; its value does not matter, the date says it.
+fn is_weekday(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    // Three letters tell them in most languages; whole names are longer and begin with them.
+    const DAYS: [&str; 72] = [
+        "mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so", "die", "mit", "don",
+        "fre", "sam", "son", "lun", "mar", "mer", "jeu", "ven", "dim", "mié", "mie", "jue", "vie", "sáb", "sab", "dom",
+        "gio", "seg", "ter", "qua", "qui", "sex", "maa", "din", "woe", "vri", "zat", "zon", "man", "tir", "ons", "tor",
+        "lør", "lör", "søn", "sön", "mån", "fred", "пн", "вт", "ср", "чт", "пт", "сб", "вс", "пон", "pon", "wto",
+        "śro", "czw", "pią", "nie", "κυρ", "δευ", "τρι",
+    ];
+    const GREEK_AND_MORE: [&str; 24] = [
+        "τετ",
+        "πεμ",
+        "παρ",
+        "σαβ",
+        "σάβ",
+        "τρί",
+        "πέμ",
+        "τετάρτη",
+        "втор",
+        "сред",
+        "четв",
+        "пятн",
+        "субб",
+        "воск",
+        "paz",
+        "pzt",
+        "sal",
+        "çar",
+        "per",
+        "cum",
+        "cmt",
+        "hét",
+        "ked",
+        "sze",
+    ];
+    DAYS.iter()
+        .chain(&GREEK_AND_MORE)
+        .any(|day| if day.chars().count() < 3 { lower == **day } else { lower.starts_with(day) })
+}
+
+/// 1 to 12 by the name of a month, whole or short, in the languages that feeds are written in.
+fn month(word: &str) -> Option<u32> {
+    let english = |word: &str| {
+        let head = word.get(..3)?;
+        let at = ENGLISH.iter().position(|name| name[..3].eq_ignore_ascii_case(head))?;
+        let rest_fits = word.len() == 3 || ENGLISH[at].eq_ignore_ascii_case(word) || word.eq_ignore_ascii_case("sept");
+        rest_fits.then_some(at)
+    };
+    let at = english(word).or_else(|| {
+        let lower = word.to_lowercase();
+        OTHER_MONTHS.iter().position(|names| names.split(' ').any(|name| name == lower))
+    })?;
+    u32::try_from(at + 1).ok()
+}
+
+const ENGLISH: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish, Czech, Russian, Greek, Hungarian, Turkish;
+/// lower case, with and without what is left out in short forms.
+const OTHER_MONTHS: [&str; 12] = [
+    "januar jänner jän janv janvier enero ene gennaio gen janeiro januari stycznia styczeń sty ledna led января январь янв ιανουαρίου ιανουάριος ιαν január jan ocak oca",
+    "februar feber févr fév février fevrier febrero febbraio fevereiro fev februari lutego luty lut února úno февраля февраль фев φεβρουαρίου φεβρουάριος φεβ február febr şubat şub",
+    "märz mär maerz mrz mars marzo março marco maart mrt marca marzec března bře марта март мар μαρτίου μάρτιος μάρ μαρ március márc mart",
+    "avril avr abril abr aprile april kwietnia kwiecień kwi dubna dub апреля апрель апр απριλίου απρίλιος απρ április ápr nisan nis",
+    "mai mayo maggio mag maio mei maj maja května kvě мая май μαΐου μάιος μάϊ μαϊ μαΪ μάι május máj mayıs",
+    "juni juin junio giugno giu junho jun czerwca czerwiec cze června июня июнь июн ιουνίου ιούνιος ιούν ιουν ιον június jún haziran haz",
+    "juli juillet juil julio luglio lug julho lipca lipiec lip července июля июль июл ιουλίου ιούλιος ιούλ ιουλ július júl temmuz tem",
+    "août aout agosto ago augustus augusti sierpnia sierpień sie srpna srp августа август авг αυγούστου αύγουστος αύγ αυγ augusztus ağustos ağu",
+    "septembre septiembre setiembre settembre set setembro septembre sept września wrzesień wrz září zář сентября сентябрь сен сент σεπτεμβρίου σεπτέμβριος σεπ szeptember szept eylül eyl",
+    "oktober okt octobre octubre ottobre ott outubro out października październik paź října říj октября октябрь окт οκτωβρίου οκτώβριος οκτ október ekim eki",
+    "noviembre novembre novembro listopada listopad lis ноября ноябрь ноя нояб νοεμβρίου νοέμβριος νοέ νοε kasım kas",
+    "dezember dez décembre déc decembre diciembre dic dicembre dezembro december desember des grudnia grudzień gru prosince pro декабря декабрь дек δεκεμβρίου δεκέμβριος δεκ aralık ara",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    fn check(text: &str, expected: &str) {
+        let found = parse(text).map_or_else(|| "none".to_owned(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn rfc_822_and_its_relatives() {
+        check("Thu, 01 Jan 2004 19:48:21 GMT", "2004-01-01T19:48:21Z");
+        check("Thu, 01 Jan 04 19:48 EST", "2004-01-02T00:48:00Z");
+        check("1 Jan 99 00:00:00 UT", "1999-01-01T00:00:00Z");
+        check("Wed, 19 Aug 2015 02:08:13 +01:00", "2015-08-19T01:08:13Z");
+        check("Wed, 19 Aug 2015 02:08:13 -0430 (VET)", "2015-08-19T06:38:13Z");
+        check("Sunday, 06-Nov-94 08:49:37 GMT", "1994-11-06T08:49:37Z");
+        check("Sun Jan  4 16:29:06 PDT 2004", "2004-01-04T23:29:06Z");
+        check("Sun Nov  6 08:49:37 1994", "1994-11-06T08:49:37Z");
+        check("Fri, 31 Dec 2010 23:59:60 GMT", "2011-01-01T00:00:00Z");
+        check("Thu, 31 Jun 2004 19:48:21 GMT", "2004-07-01T19:48:21Z");
+        check("Mon, 3 September 2012 24:00:00 UTC", "2012-09-04T00:00:00Z");
+        check("Mon,03 Sep 2012 10:00:00 GMT+0200", "2012-09-03T08:00:00Z");
+        check("Mon, 03 Sep 2012 10:00:00 Z", "2012-09-03T10:00:00Z");
+        check("Mon, 03 Sep 2012 10:00:00 A", "2012-09-03T11:00:00Z");
+        check("Mon, 03 Sep 2012 10:00:00 N", "2012-09-03T09:00:00Z");
+        check("03 Sep 2012", "2012-09-03T00:00:00Z");
+        check("Thu Aug 30 2012 17:26:16 +0200", "2012-08-30T15:26:16Z");
+        check("Thu, Aug 30 2012 17:26:16 XYZ", "2012-08-30T17:26:16Z");
+    }
+
+    #[test]
+    fn iso_8601() {
+        check("2003-12-31T10:14:55Z", "2003-12-31T10:14:55Z");
+        check("2003-12-31T10:14:55.123+02:00", "2003-12-31T08:14:55Z");
+        check("2003-12-31T10:14+0530", "2003-12-31T04:44:00Z");
+        check("2003-12-31 10:14:55", "2003-12-31T10:14:55Z");
+        check("2003-12-31 10:14:55 -0800", "2003-12-31T18:14:55Z");
+        check("2003-12-31T10:14:55 EST", "2003-12-31T15:14:55Z");
+        check("2003-12-31", "2003-12-31T00:00:00Z");
+        check("2003-12", "2003-12-01T00:00:00Z");
+        check("2003", "2003-01-01T00:00:00Z");
+        check("20031231", "2003-12-31T00:00:00Z");
+        check("20031231T101455Z", "2003-12-31T10:14:55Z");
+        check("2003-335", "2003-12-01T00:00:00Z");
+        check("2003335", "2003-12-01T00:00:00Z");
+        check("03-12-31", "2003-12-31T00:00:00Z");
+        check("-0312", "2003-12-01T00:00:00Z");
+        check("2004-W01-1", "2003-12-29T00:00:00Z");
+        check("2003/12/31 10:14", "2003-12-31T10:14:00Z");
+        check("2003-12-31T24:00:00Z", "2004-01-01T00:00:00Z");
+        check("2003-12-31T10:14:55+24", "2003-12-30T10:14:55Z");
+    }
+
+    #[test]
+    fn as_people_write() {
+        check("March 27, 2026", "2026-03-27T00:00:00Z");
+        check("27th of March 2026 at 3:05 pm", "2026-03-27T15:05:00Z");
+        check("27.03.2026", "2026-03-27T00:00:00Z");
+        check("27.03.2026 14:30 Uhr", "2026-03-27T14:30:00Z");
+        check("3/27/2026 12:05:00 AM", "2026-03-27T00:05:00Z");
+        check("27/03/2026", "2026-03-27T00:00:00Z");
+        check("Fr, 27 März 2026 10:00:00 CET", "2026-03-27T09:00:00Z");
+        check("ven, 27 févr. 2026 10:00:00 +0100", "2026-02-27T09:00:00Z");
+        check("27 de febrero de 2026", "2026-02-27T00:00:00Z");
+        check("Κυρ, 11 Ιούλ 2004 12:00:00 EST", "2004-07-11T17:00:00Z");
+        check("2004-július-13T9:15-05:00", "2004-07-13T14:15:00Z");
+        check("2004년 05월 28일 12:31:25", "2004-05-28T12:31:25Z");
+        check("2004-05-25 오후 11:23:17", "2004-05-25T14:23:17Z");
+        check("1080000000", "2004-03-23T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_date() {
+        for text in [
+            "",
+            "yesterday",
+            "Ukraine: what we know so far",
+            "12",
+            "12:30",
+            "Mon",
+            "May",
+            "99999",
+            "1. FC Koln won",
+            "3 little pigs 2004",
+            "March on",
+            "In May 2004 they came",
+            "2004-12-05!",
+            "T",
+            "-",
+            "+",
+            "::",
+        ] {
+            check(text, "none");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use super::atom;
 use super::feed::{ParsedEntry, ParsedFeed, ParsedSource, TextKind};
 use super::reader::{Element, Ns, Reader};
-use super::rss::{self, Draft, date, set, text};
+use super::rss::{self, Draft, date, last, set, text};
 use crate::model::{Category, Enclosure, Person};
 
 /// An element of the feed that is not the format's own.
@@ -23,8 +23,8 @@ pub fn feed_element<'a>(
         (Ns::Dc, "contributor") => feed.contributors.extend(atom::person(reader, element)),
         (Ns::Dc, "subject") => feed.categories.extend(rss::category(reader, element)),
         (Ns::Dc, "date") => set(&mut draft.date, date(reader, element)),
-        (Ns::DcTerms, "created" | "issued") => set(&mut feed.published, date(reader, element)),
-        (Ns::DcTerms, "modified") => set(&mut feed.updated, date(reader, element)),
+        (Ns::DcTerms, "issued") => last(&mut feed.published, date(reader, element)),
+        (Ns::DcTerms, "modified") => last(&mut feed.updated, date(reader, element)),
         (Ns::Sy, "updateperiod") => draft.update_period = reader.value(element).and_then(|period| minutes(&period)),
         (Ns::Sy, "updatefrequency") => {
             draft.update_frequency = reader.value(element).and_then(|text| text.parse().ok())
@@ -32,7 +32,9 @@ pub fn feed_element<'a>(
         (Ns::Itunes | Ns::GooglePlay, "author") => draft.authors.extend(atom::person(reader, element)),
         (Ns::Itunes, "owner") => owner(reader, element, draft),
         (Ns::Itunes | Ns::GooglePlay, "image") => set(&mut draft.image, image(reader, element)),
-        (Ns::Itunes, "summary" | "subtitle") => set(&mut draft.summary, text(reader, element, TextKind::Html)),
+        (Ns::Itunes, "subtitle") => set(&mut draft.teaser, text(reader, element, TextKind::Html)),
+        (Ns::Itunes, "summary") => set(&mut draft.summary, text(reader, element, TextKind::Html)),
+        (Ns::Podcast, "guid") => set(&mut draft.about, reader.value(element)),
         (Ns::Itunes | Ns::GooglePlay, "category") => itunes_category(reader, element, &mut feed.categories),
         (Ns::Itunes | Ns::Media, "keywords") => keywords(reader, element, &mut feed.categories),
         (Ns::Media, "thumbnail") => set(&mut draft.image, image(reader, element)),
@@ -69,12 +71,14 @@ pub fn entry_element<'a>(
             let title = reader.value(element);
             set(&mut entry.source, title.map(|title| ParsedSource { title: Some(title), ..ParsedSource::default() }));
         }
-        (Ns::DcTerms, "created" | "issued") => set(&mut entry.published, date(reader, element)),
-        (Ns::DcTerms, "modified") => set(&mut entry.updated, date(reader, element)),
+        (Ns::DcTerms, "issued") => last(&mut entry.published, date(reader, element)),
+        (Ns::DcTerms, "created") => set(&mut draft.created, date(reader, element)),
+        (Ns::DcTerms, "modified") => last(&mut entry.updated, date(reader, element)),
         (Ns::FeedBurner, "origlink") => set(&mut draft.original_link, rss::link(reader, element)),
         (Ns::Itunes, "author") => draft.authors.extend(atom::person(reader, element)),
         (Ns::Itunes | Ns::GooglePlay, "image") => set(&mut draft.image, image(reader, element)),
-        (Ns::Itunes, "summary" | "subtitle") => set(&mut draft.summary, text(reader, element, TextKind::Html)),
+        (Ns::Itunes, "summary") => set(&mut draft.summary, text(reader, element, TextKind::Html)),
+        (Ns::Itunes, "subtitle") => set(&mut draft.teaser, text(reader, element, TextKind::Html)),
         (Ns::Itunes, "duration") => draft.duration_secs = reader.value(element).and_then(|text| seconds(&text)),
         (Ns::Itunes, "title") => set(&mut draft.title, text(reader, element, TextKind::Undeclared)),
         (Ns::Itunes | Ns::Media, "keywords") => keywords(reader, element, &mut entry.categories),
@@ -106,7 +110,7 @@ fn media<'a>(reader: &mut Reader<'a>, element: &Element<'a>, entry: &mut ParsedE
             }
             "thumbnail" => set(&mut draft.image, image(reader, &element)),
             "title" => set(&mut draft.title, text(reader, &element, TextKind::Undeclared)),
-            "description" | "text" => set(&mut draft.summary, text(reader, &element, TextKind::Html)),
+            "description" | "text" => set(&mut draft.teaser, text(reader, &element, TextKind::Html)),
             "keywords" => keywords(reader, &element, &mut entry.categories),
             "category" => entry.categories.extend(rss::category(reader, &element)),
             "credit" => draft.authors.extend(atom::person(reader, &element)),
@@ -166,7 +170,7 @@ fn itunes_category<'a>(reader: &mut Reader<'a>, element: &Element<'a>, categorie
     }
 }
 
-fn keywords<'a>(reader: &mut Reader<'a>, element: &Element<'a>, categories: &mut Vec<Category>) {
+pub fn keywords<'a>(reader: &mut Reader<'a>, element: &Element<'a>, categories: &mut Vec<Category>) {
     let Some(text) = reader.value(element) else { return };
     let separator = if text.contains(',') { ',' } else { ' ' };
     let terms = text.split(separator).map(str::trim).filter(|term| !term.is_empty());

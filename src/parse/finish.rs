@@ -2,17 +2,17 @@
 
 use url::Url;
 
-use super::feed::{ParsedEntry, ParsedFeed, ParsedSource, Repairs, Text};
+use super::feed::{ParsedEntry, ParsedFeed, ParsedSource, Repairs, Text, TextKind};
 use super::{Limits, is_absolute};
-use crate::model::{Category, Enclosure, Link, Person, Time};
+use crate::model::{Category, Enclosure, Link, Person};
 
 /// Resolve what has no xml:base of its own against the feed's link, then against where the document came from.
 pub fn finish(feed: &mut ParsedFeed, came_from: Option<&Url>, limits: &Limits) {
     let mut repairs = std::mem::take(&mut feed.repairs);
     if feed.entries.len() > limits.entries {
         repairs.note("limit: entries");
+        limit_entries(&mut feed.entries, limits.entries);
     }
-    newest_entries(feed, limits.entries);
     if let Some(link) = &mut feed.link {
         resolve(link, came_from);
     }
@@ -26,26 +26,47 @@ pub fn finish(feed: &mut ParsedFeed, came_from: Option<&Url>, limits: &Limits) {
     feed.repairs = repairs;
 }
 
+pub fn is_dated(entry: &ParsedEntry) -> bool {
+    entry.published.or(entry.updated).is_some()
+}
+
+/// Keep the first ones, in case that one follows without a date, and the newest ones, in case that none does. The first
+/// entry beyond the limit that has no date is kept as the sign of it, as the last.
+pub fn thin_out(entries: &mut Vec<ParsedEntry>, limit: usize) {
+    match entries.iter().position(|entry| !is_dated(entry)) {
+        Some(undated) if undated < limit => entries.truncate(limit),
+        Some(undated) => {
+            entries.drain(limit..undated);
+            entries.truncate(limit + 1);
+        }
+        None => {
+            let newest = newest(entries, limit);
+            let mut at = 0;
+            entries.retain(|_| {
+                at += 1;
+                at <= limit || newest[at - 1]
+            });
+        }
+    }
+}
+
 /// Keep the newest by stated date if all have one, else the first; their order stays.
-pub fn newest_entries(feed: &mut ParsedFeed, limit: usize) {
-    if feed.entries.len() <= limit {
-        return;
+fn limit_entries(entries: &mut Vec<ParsedEntry>, limit: usize) {
+    if entries.iter().all(is_dated) {
+        let newest = newest(entries, limit);
+        let mut keep = newest.into_iter();
+        entries.retain(|_| keep.next().unwrap_or(false));
     }
-    let stated = |entry: &ParsedEntry| entry.published.or(entry.updated);
-    let dates: Option<Vec<Time>> = feed.entries.iter().map(stated).collect();
-    if let Some(dates) = dates {
-        let mut order: Vec<usize> = (0..dates.len()).collect();
-        order.sort_by_key(|&at| (std::cmp::Reverse(dates[at]), at));
-        let mut keep = vec![false; dates.len()];
-        order.iter().take(limit).for_each(|&at| keep[at] = true);
-        let mut at = 0;
-        feed.entries.retain(|_| {
-            at += 1;
-            keep[at - 1]
-        });
-    }
-    feed.entries.truncate(limit);
-    feed.repairs.note("limit: entries");
+    entries.truncate(limit);
+}
+
+/// Which entries are among the newest; of equal dates, those that come first.
+fn newest(entries: &[ParsedEntry], limit: usize) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&at| (std::cmp::Reverse(entries[at].published.or(entries[at].updated)), at));
+    let mut newest = vec![false; entries.len()];
+    order.iter().take(limit).for_each(|&at| newest[at] = true);
+    newest
 }
 
 /// The limits, and the base of what has none.
@@ -129,8 +150,12 @@ impl Bounds<'_> {
     }
 
     fn context(&mut self, text: &mut Text) {
-        if text.base.is_none() {
+        if text.base.is_none() && text.kind != TextKind::Plain {
             text.base = self.base.cloned();
+        }
+        if let Some(mended) = decoded_twice(&text.value) {
+            text.value = mended;
+            self.repairs.note("UTF-8 decoded twice");
         }
     }
 
@@ -202,6 +227,25 @@ impl Bounds<'_> {
             list.truncate(limit);
             self.repairs.note(kind);
         }
+    }
+}
+
+/// "â€¦" is an ellipsis whose bytes somebody took for windows-1252. Only when the whole text makes sense that way.
+fn decoded_twice(text: &str) -> Option<String> {
+    // The first byte of such a sequence became a letter from U+00C2 to U+00F4.
+    let first = text.find(|c: char| !c.is_ascii())?;
+    let mut from_first = text[first..].chars().map(windows_1252_byte);
+    if !matches!((from_first.next()?, from_first.next()?), (Some(0xC2..=0xF4), Some(0x80..=0xBF))) {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> = text.chars().map(windows_1252_byte).collect();
+    String::from_utf8(bytes?).ok().filter(|mended| mended.chars().all(super::xml::is_xml_char))
+}
+
+fn windows_1252_byte(c: char) -> Option<u8> {
+    match u32::from(c) {
+        code @ (0..0x80 | 0xA0..0x100) => u8::try_from(code).ok(),
+        _ => (0x80..=0x9F).find(|&byte| super::xml::windows_1252(u32::from(byte)) == Some(c)),
     }
 }
 

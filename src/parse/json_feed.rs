@@ -1,49 +1,72 @@
 //! JSON Feed 1.0 and 1.1: which key means what. Wrong types and unknown keys cost nothing but themselves.
 
-use serde_json::{Map, Value};
-
 use super::feed::{Format, ParsedEntry, ParsedFeed, Text, TextKind};
+use super::json::{Json, Scan};
 use super::rss::plain_link;
 use super::{Limits, NotAFeed, date};
 use crate::model::{Category, Enclosure, Person, Time};
 
-type Object = Map<String, Value>;
+/// Values in one item, and in one member of the feed: far more than any has.
+const VALUES: usize = 20_000;
 
-/// A whole document.
+/// A whole document, item by item.
 pub fn read(text: &str, limits: &Limits) -> Result<ParsedFeed, NotAFeed> {
-    let value: Value =
-        serde_json::Deserializer::from_str(text).into_iter().next().and_then(Result::ok).ok_or(NotAFeed::OtherJson)?;
-    let Value::Object(root) = value else { return Err(NotAFeed::OtherJson) };
-    let version = string(&root, "version").unwrap_or_default();
-    let is_feed = version.contains("jsonfeed.org") || root.get("items").is_some_and(Value::is_array);
-    if !is_feed {
-        return Err(NotAFeed::OtherJson);
-    }
-    let mut feed = ParsedFeed {
-        format: if version.trim_end_matches('/').ends_with("/1") { Format::JsonFeed10 } else { Format::JsonFeed11 },
-        title: string(&root, "title").map(|value| text_of(value, TextKind::Plain)),
-        subtitle: string(&root, "description").map(|value| text_of(value, TextKind::Plain)),
-        link: string(&root, "home_page_url"),
-        image: string(&root, "icon"),
-        icon: string(&root, "favicon"),
-        language: string(&root, "language"),
-        authors: people(&root),
-        ..ParsedFeed::default()
-    };
-    feed.id = string(&root, "feed_url");
-    feed.links.extend(string(&root, "feed_url").map(|url| plain_link(url, "self")));
-    feed.links.extend(string(&root, "next_url").map(|url| plain_link(url, "next")));
-    let hubs = array(&root, "hubs").iter().filter_map(|hub| string(hub.as_object()?, "url"));
-    feed.links.extend(hubs.map(|url| plain_link(url, "hub")));
-    for item in array(&root, "items") {
-        if let Some(item) = item.as_object() {
-            super::keep(&mut feed, entry(item), limits);
+    let mut scan = Scan::new(text, limits.depth);
+    let mut feed = ParsedFeed::default();
+    let mut members = Vec::new();
+    let mut has_items = false;
+    if scan.eat(b'{') {
+        while let Some(key) = scan.key() {
+            if key == "items" && scan.eat(b'[') {
+                has_items = true;
+                items(&mut scan, &mut feed, limits);
+            } else {
+                let value = scan.value(VALUES);
+                if members.len() < VALUES {
+                    members.push((key, value));
+                }
+            }
         }
     }
+    if scan.cut {
+        feed.repairs.note("document cut short");
+    }
+    let root = Json::Object(members);
+    let version = string(&root, "version").unwrap_or_default();
+    if !has_items && !version.contains("jsonfeed.org") {
+        return Err(NotAFeed::OtherJson);
+    }
+    let is_first = version.trim_end_matches('/').ends_with("/1");
+    feed.format = if is_first { Format::JsonFeed10 } else { Format::JsonFeed11 };
+    members_of_feed(&root, &mut feed);
     Ok(feed)
 }
 
-fn entry(item: &Object) -> ParsedEntry {
+fn items(scan: &mut Scan<'_>, feed: &mut ParsedFeed, limits: &Limits) {
+    while scan.element() {
+        let item = scan.value(VALUES);
+        // One that the end of the document cuts is better read whole the next time, unless there is no other.
+        if matches!(item, Json::Object(_)) && (!scan.cut || feed.entries.is_empty()) {
+            super::keep(feed, entry(&item), limits);
+        }
+    }
+}
+
+fn members_of_feed(root: &Json<'_>, feed: &mut ParsedFeed) {
+    feed.title = string(root, "title").map(|value| text_of(value, TextKind::Plain));
+    feed.subtitle = string(root, "description").map(|value| text_of(value, TextKind::Plain));
+    feed.link = string(root, "home_page_url");
+    feed.image = string(root, "icon");
+    feed.icon = string(root, "favicon");
+    feed.language = string(root, "language");
+    feed.authors = people(root);
+    feed.links.extend(string(root, "feed_url").map(|url| plain_link(url, "self")));
+    feed.links.extend(string(root, "next_url").map(|url| plain_link(url, "next")));
+    let hubs = array(root, "hubs").iter().filter_map(|hub| string(hub, "url"));
+    feed.links.extend(hubs.map(|url| plain_link(url, "hub")));
+}
+
+fn entry(item: &Json<'_>) -> ParsedEntry {
     let html = string(item, "content_html").map(|value| text_of(value, TextKind::Html));
     let plain = || string(item, "content_text").map(|value| text_of(value, TextKind::Plain));
     let mut entry = ParsedEntry {
@@ -60,15 +83,15 @@ fn entry(item: &Object) -> ParsedEntry {
         ..ParsedEntry::default()
     };
     entry.links.extend(string(item, "external_url").map(|url| plain_link(url, "related")));
-    let tags = array(item, "tags").iter().filter_map(Value::as_str);
+    let tags = array(item, "tags").iter().filter_map(Json::as_str);
     entry.categories = tags.map(|term| Category { term: term.to_owned(), ..Category::default() }).collect();
-    entry.enclosures = array(item, "attachments").iter().filter_map(|value| attachment(value.as_object()?)).collect();
+    entry.enclosures = array(item, "attachments").iter().filter_map(attachment).collect();
     entry
 }
 
-fn attachment(object: &Object) -> Option<Enclosure> {
-    let number =
-        |key: &str| object.get(key).and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|v| v as u64)));
+fn attachment(object: &Json<'_>) -> Option<Enclosure> {
+    // As a float, since some write bytes and seconds so; a cast to an integer saturates.
+    let number = |key: &str| Some(string(object, key)?.parse::<f64>().ok().filter(|number| *number >= 0.0)? as u64);
     Some(Enclosure {
         url: string(object, "url")?,
         media_type: string(object, "mime_type"),
@@ -79,7 +102,7 @@ fn attachment(object: &Object) -> Option<Enclosure> {
 }
 
 /// `authors` of 1.1, else `author` of 1.0.
-fn people(object: &Object) -> Vec<Person> {
+fn people(object: &Json<'_>) -> Vec<Person> {
     let list = array(object, "authors").iter().chain(object.get("author"));
     let mut people: Vec<Person> = Vec::new();
     for person in list.filter_map(person) {
@@ -90,36 +113,30 @@ fn people(object: &Object) -> Vec<Person> {
     people
 }
 
-fn person(value: &Value) -> Option<Person> {
+fn person(value: &Json<'_>) -> Option<Person> {
     let person = match value {
-        Value::String(name) => Person { name: Some(name.clone()), ..Person::default() },
-        Value::Object(object) => Person { name: string(object, "name"), email: None, uri: string(object, "url") },
-        _ => return None,
+        Json::String(name) => Person { name: Some(name.trim().to_owned()), ..Person::default() },
+        value => Person { name: string(value, "name"), email: None, uri: string(value, "url") },
     };
     (person != Person::default()).then_some(person)
 }
 
-fn time(object: &Object, key: &str) -> Option<Time> {
+fn time(object: &Json<'_>, key: &str) -> Option<Time> {
     date::parse(&string(object, key)?)
 }
 
 /// A string that is not blank; a number is taken as it is written.
-fn string(object: &Object, key: &str) -> Option<String> {
+fn string(object: &Json<'_>, key: &str) -> Option<String> {
     let text = match object.get(key)? {
-        Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) => number.to_string(),
+        Json::String(text) => text.trim(),
+        Json::Number(number) => number,
         _ => return None,
     };
-    let text: String = if super::charset::has_forbidden(text.as_bytes()) {
-        text.chars().filter(|&c| super::xml::is_xml_char(c)).collect()
-    } else {
-        text
-    };
-    (!text.is_empty()).then_some(text)
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn array<'a>(object: &'a Object, key: &str) -> &'a [Value] {
-    object.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+fn array<'a>(object: &'a Json<'a>, key: &str) -> &'a [Json<'a>] {
+    object.get(key).and_then(Json::as_array).unwrap_or_default()
 }
 
 fn text_of(value: String, kind: TextKind) -> Text {

@@ -18,6 +18,7 @@ pub mod extensions;
 pub mod feed;
 mod finish;
 pub mod html;
+mod json;
 pub mod json_feed;
 pub mod markdown;
 pub mod opml;
@@ -143,11 +144,7 @@ fn xml_document(text: &str, base: Option<&Url>, limits: &Limits) -> Result<Parse
     reader.set_core(&root);
     let mut feed = ParsedFeed { format, language: reader.language().map(str::to_owned), ..ParsedFeed::default() };
     let mut draft = rss::Draft::default();
-    if format == Format::Cdf {
-        cdf::feed(&mut reader, &root, &mut feed, limits);
-    } else {
-        elements(&mut reader, root, &mut feed, &mut draft, limits);
-    }
+    elements(&mut reader, root, &mut feed, &mut draft, limits);
     draft.finish(&mut feed);
     feed.repairs = reader.into_repairs();
     Ok(feed)
@@ -175,14 +172,21 @@ fn elements<'a>(
         match (element.ns, &*element.name) {
             (Ns::Core | Ns::Rdf | Ns::Atom, "rss" | "rdf" | "channel" | "feed" | "items") => {
                 wrapper = element.level;
-                rss::wrapper(reader, &element, feed);
+                rss::wrapper(reader, feed);
+                if feed.format == Format::Cdf {
+                    cdf::wrapper(reader, &element, feed);
+                }
             }
             (Ns::Core | Ns::Atom, "item" | "entry") => {
                 let entry = entry(reader, &element, feed.format);
-                keep(feed, entry, limits);
+                // One that the end of the document cuts is better read whole the next time, unless there is no other.
+                if feed.entries.is_empty() || !reader.is_cut_below(element.level) {
+                    keep(feed, entry, limits);
+                }
             }
             _ => {
-                let _ = atom_first(feed.format) && atom::feed_element(reader, &element, feed, draft)
+                let _ = feed.format == Format::Cdf && cdf::feed_element(reader, &element, feed)
+                    || atom_first(feed.format) && atom::feed_element(reader, &element, feed, draft)
                     || rss::feed_element(reader, &element, feed, draft)
                     || !atom_first(feed.format) && atom::feed_element(reader, &element, feed, draft)
                     || extensions::feed_element(reader, &element, feed, draft);
@@ -195,9 +199,13 @@ fn elements<'a>(
 fn entry<'a>(reader: &mut Reader<'a>, element: &Element<'a>, format: Format) -> ParsedEntry {
     let mut entry = ParsedEntry { language: reader.language().map(str::to_owned), ..ParsedEntry::default() };
     let mut draft = rss::Draft::default();
-    rss::entry_attributes(reader, element, &mut entry);
+    rss::entry_attributes(element, &mut entry);
+    if format == Format::Cdf {
+        cdf::entry_attributes(reader, element, &mut entry);
+    }
     while let Some(element) = reader.child(element.level) {
-        let _ = atom_first(format) && atom::entry_element(reader, &element, &mut entry, &mut draft)
+        let _ = format == Format::Cdf && cdf::entry_element(reader, &element, &mut entry)
+            || atom_first(format) && atom::entry_element(reader, &element, &mut entry, &mut draft)
             || rss::entry_element(reader, &element, &mut entry, &mut draft)
             || !atom_first(format) && atom::entry_element(reader, &element, &mut entry, &mut draft)
             || extensions::entry_element(reader, &element, &mut entry, &mut draft);
@@ -213,9 +221,14 @@ fn atom_first(format: Format) -> bool {
 
 /// Keep an entry, within memory that does not grow with a document of a million.
 fn keep(feed: &mut ParsedFeed, entry: ParsedEntry, limits: &Limits) {
-    feed.entries.push(entry);
-    if feed.entries.len() >= limits.entries.saturating_mul(2).max(16) {
-        finish::newest_entries(feed, limits.entries);
+    let entries = &mut feed.entries;
+    if entries.len() > limits.entries && entries.last().is_some_and(|last| !finish::is_dated(last)) {
+        // One that states no date was seen: the first ones will stay, whatever comes.
+        return;
+    }
+    entries.push(entry);
+    if entries.len() >= limits.entries.saturating_mul(3).max(64) {
+        finish::thin_out(entries, limits.entries);
     }
 }
 
@@ -284,26 +297,12 @@ fn format_of(root: &Element<'_>, reader: &Reader<'_>) -> Format {
     let version = root.attribute("version").unwrap_or_default();
     match &*root.name {
         "rdf" => rss::rdf_format(reader.declared()),
-        "channel" => {
-            if reader.declared().any(|uri| uri.contains("purl.org/net/rss1.1")) {
-                Format::Rss11
-            } else if root.attribute("href").is_some()
-                || root.attribute("base").is_some()
-                || root.attribute("self").is_some()
-                || text_is_cdf(reader)
-            {
-                Format::Cdf
-            } else {
-                Format::Rss
-            }
-        }
+        "channel" if reader.declared().any(|uri| uri.contains("purl.org/net/rss1.1")) => Format::Rss11,
+        // Only CDF has it for a root.
+        "channel" => Format::Cdf,
         "feed" | "entry" => atom::format(&version, reader.declared()),
         _ => rss::format(&version, reader.doctype()),
     }
-}
-
-fn text_is_cdf(reader: &Reader<'_>) -> bool {
-    reader.declared().any(|uri| uri.to_ascii_lowercase().contains("cdf"))
 }
 
 /// Does the address name its own scheme?

@@ -95,6 +95,8 @@ pub struct Reader<'a> {
     /// Which namespace the root is in, so that its elements are `Core`.
     core: Option<&'a str>,
     doctype: &'a str,
+    /// How many elements were open when the document ended too early.
+    cut_at: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -113,6 +115,7 @@ impl<'a> Reader<'a> {
             max_namespaces: limits.namespaces,
             core: None,
             doctype: "",
+            cut_at: None,
         }
     }
 
@@ -132,6 +135,11 @@ impl<'a> Reader<'a> {
     /// The addresses of the namespaces that are declared in scope.
     pub fn declared(&self) -> impl Iterator<Item = &'a str> {
         self.namespaces.iter().map(|declared| declared.uri)
+    }
+
+    /// Did the document end inside a child of the element at `level`, or in the middle of a tag?
+    pub fn is_cut_below(&self, level: usize) -> bool {
+        self.cut_at.is_some_and(|open| open > level || self.tokens.cut)
     }
 
     /// How many elements are open.
@@ -185,6 +193,27 @@ impl<'a> Reader<'a> {
             }
         }
         out
+    }
+
+    /// The text of an element before its first child, trimmed; `None` when blank.
+    pub fn own_text(&mut self, element: &Element<'a>) -> Option<String> {
+        match self.text_only(element) {
+            Some(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            None => self.leading_text().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// Text up to the next tag.
+    fn leading_text(&mut self) -> Option<Cow<'a, str>> {
+        match self.token()? {
+            Token::Text(raw) => Some(xml::unescape(raw, &mut self.tokens.repairs)),
+            Token::CData(text) => Some(Cow::Borrowed(text)),
+            Token::Open(tag) => {
+                self.push(&tag);
+                None
+            }
+            Token::Close(_) | Token::DocType(_) => None,
+        }
     }
 
     /// [`Reader::text`], trimmed; `None` when blank.
@@ -362,6 +391,7 @@ impl<'a> Reader<'a> {
             Some(Token::Close(name)) => self.close(name),
             None if !self.open.is_empty() => {
                 self.tokens.repairs.note("document cut short");
+                self.cut_at = Some(self.open.len());
                 self.pop_to(0);
             }
             _ => {}

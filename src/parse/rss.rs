@@ -10,6 +10,8 @@ use crate::model::{Category, Enclosure, Link, Person, Time};
 pub struct Draft {
     /// `dc:date`: published, unless that is said otherwise.
     pub date: Option<Time>,
+    /// `created`, `dcterms:created`: published, unless anything else says so.
+    pub created: Option<Time>,
     /// A guid that is a permalink.
     pub permalink: Option<String>,
     /// `rdf:about`: an id, if no other is given.
@@ -18,6 +20,8 @@ pub struct Draft {
     pub title: Option<Text>,
     /// A text under another name than the format's own, if there is no other.
     pub summary: Option<Text>,
+    /// `itunes:subtitle`, `media:description`: if there is no other at all.
+    pub teaser: Option<Text>,
     pub content: Option<Text>,
     /// The first link without a relation that says otherwise.
     pub link: Option<String>,
@@ -38,6 +42,9 @@ impl Draft {
         entry.title = entry.title.take().or(self.title);
         entry.summary = entry.summary.take().or(self.summary);
         entry.content = entry.content.take().or(self.content);
+        if entry.summary.is_none() && entry.content.is_none() {
+            entry.summary = self.teaser;
+        }
         entry.link = self.original_link.or(entry.link.take()).or(self.link).or(self.permalink);
         entry.id = entry.id.take().or(self.about);
         entry.image = entry.image.take().or(self.image);
@@ -45,7 +52,7 @@ impl Draft {
             entry.authors = self.authors;
         }
         match (entry.published, entry.updated) {
-            (None, _) => entry.published = self.date,
+            (None, _) => entry.published = self.date.or(self.created),
             (_, None) => entry.updated = self.date,
             _ => {}
         }
@@ -56,7 +63,7 @@ impl Draft {
 
     pub fn finish(self, feed: &mut ParsedFeed) {
         feed.title = feed.title.take().or(self.title);
-        feed.subtitle = feed.subtitle.take().or(self.summary);
+        feed.subtitle = feed.subtitle.take().or(self.teaser).or(self.summary);
         feed.link = feed.link.take().or(self.link);
         feed.id = feed.id.take().or(self.about);
         feed.image = feed.image.take().or(self.image);
@@ -74,17 +81,14 @@ impl Draft {
 }
 
 /// What the attributes of `rss`, `channel` and the like say.
-pub fn wrapper(reader: &Reader<'_>, element: &Element<'_>, feed: &mut ParsedFeed) {
+pub fn wrapper(reader: &Reader<'_>, feed: &mut ParsedFeed) {
     if feed.language.is_none() {
         feed.language = reader.language().map(str::to_owned);
-    }
-    if &*element.name == "channel" && feed.id.is_none() {
-        feed.id = element.attribute("about").map(|about| about.into_owned());
     }
 }
 
 /// What the attributes of an item say.
-pub fn entry_attributes(_: &Reader<'_>, element: &Element<'_>, entry: &mut ParsedEntry) {
+pub fn entry_attributes(element: &Element<'_>, entry: &mut ParsedEntry) {
     entry.id = element.attribute("about").map(|about| about.into_owned());
 }
 
@@ -107,8 +111,8 @@ pub fn feed_element<'a>(
         "copyright" => set(&mut feed.rights, reader.value(element)),
         "generator" => set(&mut feed.generator, reader.value(element)),
         "managingeditor" | "author" => feed.authors.extend(person_line(reader, element)),
-        "pubdate" => set(&mut feed.published, date(reader, element)),
-        "lastbuilddate" => set(&mut feed.updated, date(reader, element)),
+        "pubdate" => last(&mut feed.published, date(reader, element)),
+        "lastbuilddate" => last(&mut feed.updated, date(reader, element)),
         "category" => feed.categories.extend(category(reader, element)),
         "image" => image(reader, element, feed),
         "ttl" => set(&mut feed.hints.ttl_minutes, reader.value(element).and_then(|text| text.parse().ok())),
@@ -136,9 +140,10 @@ pub fn entry_element<'a>(
         "title" => set(&mut entry.title, text(reader, element, TextKind::Undeclared)),
         "link" if element.attribute("href").is_some() => return false,
         "link" => set(&mut entry.link, link(reader, element)),
-        "description" => set(&mut entry.summary, text(reader, element, TextKind::Html)),
+        "description" => body(entry, text(reader, element, TextKind::Html)),
+        "tags" => super::extensions::keywords(reader, element, &mut entry.categories),
         "guid" => guid(reader, element, entry, draft),
-        "pubdate" => set(&mut entry.published, date(reader, element)),
+        "pubdate" => last(&mut entry.published, date(reader, element)),
         "author" => entry.authors.extend(person_line(reader, element)),
         "category" => entry.categories.extend(category(reader, element)),
         "comments" => set(&mut entry.comments, link(reader, element)),
@@ -179,7 +184,7 @@ fn source<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<ParsedSo
 
 pub fn category<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<Category> {
     let scheme = element.attribute("domain").map(|domain| domain.into_owned());
-    let term = reader.value(element)?;
+    let term = reader.own_text(element)?;
     Some(Category { term, scheme, label: None })
 }
 
@@ -215,6 +220,22 @@ fn skip_days<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut Pars
 pub fn set<T>(field: &mut Option<T>, value: Option<T>) {
     if field.is_none() {
         *field = value;
+    }
+}
+
+/// The last value that can be read stands: of dates stated twice, the later statement is the correction.
+pub fn last<T>(field: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *field = value;
+    }
+}
+
+/// A text under a name that says little: the first is the summary, a second one the content.
+pub fn body(entry: &mut ParsedEntry, text: Option<Text>) {
+    if entry.summary.is_none() {
+        entry.summary = text;
+    } else {
+        set(&mut entry.content, text);
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Tokens<'a> {
     /// For each needle that may be missing: where the last search began and what it found (`None`: nothing to the end).
     found: [Option<(usize, Option<usize>)>; 6],
     pub repairs: Repairs,
+    /// The document ended in the middle of a tag.
+    pub cut: bool,
 }
 
 /// Searches whose answer is kept.
@@ -56,7 +58,7 @@ enum Needle {
 
 impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
-        Tokens { text, at: 0, found: [None; 6], repairs: Repairs::default() }
+        Tokens { text, at: 0, found: [None; 6], repairs: Repairs::default(), cut: false }
     }
 
     /// Byte offset of the next token.
@@ -122,7 +124,7 @@ impl<'a> Tokens<'a> {
         let bytes = self.text.as_bytes();
         let start = self.at + 2;
         let Some(offset) = memchr2(b'>', b'<', &bytes[start..]) else {
-            self.repairs.note("document cut short");
+            self.cut = true;
             self.at = bytes.len();
             return Step::Nothing;
         };
@@ -151,7 +153,7 @@ impl<'a> Tokens<'a> {
         loop {
             match bytes.get(i) {
                 None => {
-                    self.repairs.note("document cut short");
+                    self.cut = true;
                     self.at = bytes.len();
                     return Step::Nothing;
                 }

@@ -2,4 +2,5 @@
 
 mod config;
 mod corpus;
+mod feeds;
 mod render;
