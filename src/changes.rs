@@ -183,7 +183,9 @@ fn confirmed(known: &Known, incoming: &Incoming) -> bool {
     let same_date = now.published.is_some() && before.published == now.published;
     let same_link = now.link.is_some() && before.link == now.link;
     let telling = body(now).is_some_and(|html| clean::visible(html).chars().nth(TELLING_CHARS).is_some());
-    (same_text && (telling || same_date || same_link || matches!(incoming.key, Key::File(_)))) || (same_title && same_date) || (same_title && same_link)
+    (same_text && (telling || same_date || same_link || matches!(incoming.key, Key::File(_))))
+        || (same_title && same_date)
+        || (same_title && same_link)
 }
 
 impl Changes {
@@ -195,13 +197,15 @@ impl Changes {
             self.unchanged += 1;
             return;
         }
-        let change = known.stated.as_ref().map_or(Change::None, |before| change(before, &incoming.stated, situation.local));
+        let change =
+            known.stated.as_ref().map_or(Change::None, |before| change(before, &incoming.stated, situation.local));
         let significant = change == Change::Significant;
         if change == Change::Small && known.silent >= SILENT_CHANGES && !returns && !rekeyed {
             self.unchanged += 1;
             return;
         }
-        let updated = if significant { moved(known.updated, incoming.stated.updated, situation.now) } else { known.updated };
+        let updated =
+            if significant { moved(known.updated, incoming.stated.updated, situation.now) } else { known.updated };
         self.changed.push(ChangedEntry {
             row: known.row,
             key: rekeyed.then_some(incoming.key),
@@ -229,7 +233,8 @@ fn change(before: &Stated, now: &Stated, local: bool) -> Change {
         return Change::None;
     }
     let titles_differ = before.title != now.title;
-    let (old, new) = (body(before).map(clean::visible).unwrap_or_default(), body(now).map(clean::visible).unwrap_or_default());
+    let (old, new) =
+        (body(before).map(clean::visible).unwrap_or_default(), body(now).map(clean::visible).unwrap_or_default());
     let visible = titles_differ || old != new;
     let says_so = now.updated.is_some() && now.updated > before.updated;
     if titles_differ || (visible && (local || says_so)) || differing_chars(&old, &new) > SIGNIFICANT_CHARS {
@@ -290,7 +295,8 @@ impl UndatedDates {
         if !situation.first_fetch {
             return UndatedDates { start: situation.now, step: TimeDelta::zero() };
         }
-        let dates = entries.iter().filter_map(|entry| entry.stated.published.or(entry.fallback_date).or(entry.stated.updated));
+        let dates =
+            entries.iter().filter_map(|entry| entry.stated.published.or(entry.fallback_date).or(entry.stated.updated));
         let oldest = dates.filter(|date| *date <= situation.now && *date >= first_plausible()).min();
         UndatedDates { start: oldest.unwrap_or(situation.now), step: TimeDelta::seconds(1) }
     }

@@ -97,7 +97,12 @@ pub fn feed_entry(candidate: Candidate, site: &Site) -> FeedEntry {
     let page = page(&entry, site);
     localize(&mut entry, &page);
     let own = entry.stated.origin.take();
-    FeedEntry { link: entry.stated.link.clone().unwrap_or(page), origin: merged_origin(own, origin), also_in: Vec::new(), entry }
+    FeedEntry {
+        link: entry.stated.link.clone().unwrap_or(page),
+        origin: merged_origin(own, origin),
+        also_in: Vec::new(),
+        entry,
+    }
 }
 
 /// `/articles/SLUG` of a local article, `/entries/ID` of any other.

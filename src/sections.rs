@@ -252,9 +252,7 @@ impl Field {
     fn values<'a>(self, source: &'a str, stated: &'a Stated) -> Box<dyn Iterator<Item = &'a str> + 'a> {
         match self {
             Field::Title => Box::new(std::iter::once(stated.title.as_str())),
-            Field::Content => {
-                Box::new(stated.content.iter().chain(&stated.summary).map(|html| html.0.as_str()))
-            }
+            Field::Content => Box::new(stated.content.iter().chain(&stated.summary).map(|html| html.0.as_str())),
             Field::Author => Box::new(
                 stated.authors.iter().flat_map(|author| author.name.iter().chain(&author.email)).map(String::as_str),
             ),
@@ -302,7 +300,10 @@ mod tests {
     fn stated(title: &str, categories: &[&str], sections: &[&str]) -> Stated {
         Stated {
             title: title.into(),
-            categories: categories.iter().map(|term| Category { term: (*term).into(), ..Category::default() }).collect(),
+            categories: categories
+                .iter()
+                .map(|term| Category { term: (*term).into(), ..Category::default() })
+                .collect(),
             sections: sections.iter().map(|name| (*name).into()).collect(),
             ..Stated::default()
         }
@@ -337,16 +338,28 @@ mod tests {
         let ad = || Condition::Text(Field::Title, Test::Contains("sponsored".into()));
         check(vec![rule(ad(), vec![Action::Drop])], "party", stated("SPONSORED: x", &[], &[]), &[]);
         check(vec![rule(ad(), vec![Action::Drop])], "party", stated("x", &[], &[]), &["", "news", "politics"]);
-        let moves = vec![rule(Condition::All(vec![]), vec![Action::RemoveSection("politics".into()), Action::AddSection("world".into())])];
+        let moves = vec![rule(
+            Condition::All(vec![]),
+            vec![Action::RemoveSection("politics".into()), Action::AddSection("world".into())],
+        )];
         check(moves, "party", stated("x", &[], &[]), &["", "news", "world"]);
-        let stop = vec![rule(Condition::Not(Box::new(ad())), vec![Action::Stop]), rule(Condition::All(vec![]), vec![Action::Drop])];
+        let stop = vec![
+            rule(Condition::Not(Box::new(ad())), vec![Action::Stop]),
+            rule(Condition::All(vec![]), vec![Action::Drop]),
+        ];
         check(stop, "wire", stated("x", &[], &[]), &["", "news", "world"]);
     }
 
     #[test]
     fn rules_change_a_copy() {
-        let then = vec![Action::SetTitle(Regex::new("^Live: ").unwrap(), String::new()), Action::AddCategory("live".into())];
-        let changed = check(vec![rule(Condition::All(vec![]), then)], "wire", stated("Live: votes", &[], &[]), &["", "news", "world"]);
+        let then =
+            vec![Action::SetTitle(Regex::new("^Live: ").unwrap(), String::new()), Action::AddCategory("live".into())];
+        let changed = check(
+            vec![rule(Condition::All(vec![]), then)],
+            "wire",
+            stated("Live: votes", &[], &[]),
+            &["", "news", "world"],
+        );
         assert_eq!((changed.title.as_str(), changed.categories[0].term.as_str()), ("votes", "live"));
     }
 }

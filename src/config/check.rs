@@ -156,7 +156,9 @@ impl Names {
                 &stated.span,
                 match meant {
                     Some(meant) => wrong.meant(format!("\"{meant}\"")),
-                    None if self.sections.is_empty() => wrong.next(format!("add: [[section]] with name = {:?}", stated.value)),
+                    None if self.sections.is_empty() => {
+                        wrong.next(format!("add: [[section]] with name = {:?}", stated.value))
+                    }
                     None => wrong.next(format!("sections: {}", names().collect::<Vec<_>>().join(", "))),
                 },
             );
@@ -192,8 +194,10 @@ fn site(table: &Table<'_>, on_disk: bool) -> Site {
 }
 
 fn server(table: &Table<'_>) -> Server {
-    let server =
-        Server { listen: table.text_or_default("listen", value::listen), admin: table.text_or_default("admin", value::admin) };
+    let server = Server {
+        listen: table.text_or_default("listen", value::listen),
+        admin: table.text_or_default("admin", value::admin),
+    };
     let AdminAddress::Tcp(admin) = &server.admin else { return server };
     let span = table.key_span("admin");
     if *admin == server.listen && !admin.ends_with(":0") {
@@ -236,7 +240,10 @@ fn mirror_is_not_read(table: &Table<'_>, publish: &Publish, sources: &Sources<'_
     for (folder, name) in sources.folders() {
         if mirror.starts_with(folder) || folder.starts_with(mirror) {
             let wrong = Wrong::new(format!("the mirror and the folder of source {name:?} lie in one another"));
-            table.desk.error(&table.key_span("folder"), wrong.next("what is published would be read as articles; name two folders"));
+            table.desk.error(
+                &table.key_span("folder"),
+                wrong.next("what is published would be read as articles; name two folders"),
+            );
         }
     }
 }
@@ -272,7 +279,10 @@ fn schedule(table: &Table<'_>, zone: Tz) -> ScheduleSettings {
     };
     if settings.min > settings.max {
         let key = if table.has("max") { "max" } else { "min" };
-        table.desk.error(&table.key_span(key), Wrong::new("min is longer than max").next("min and max bound the adaptive interval"));
+        table.desk.error(
+            &table.key_span(key),
+            Wrong::new("min is longer than max").next("min and max bound the adaptive interval"),
+        );
     }
     settings
 }

@@ -109,7 +109,11 @@ pub const ROOT: &[Key] = &[
     key("articles", Kind::Table(ARTICLES), "How local articles are read."),
     key("origins", Kind::Named(ORIGIN), "Publishers by the short name under which articles credit them."),
     key("section", Kind::Tables(SECTION), "A named stream with feeds and a page of its own."),
-    key("source", Kind::Tables(SOURCE), "Something that is read: a feed, a folder of articles or an OPML list of feeds."),
+    key(
+        "source",
+        Kind::Tables(SOURCE),
+        "Something that is read: a feed, a folder of articles or an OPML list of feeds.",
+    ),
     key("rule", Kind::Tables(RULE), "A condition on entries and what is done with those that meet it."),
 ];
 
@@ -153,8 +157,12 @@ pub const FETCH: &[Key] = &[
     key("host-interval", Kind::Duration(0, 3600), "Least time between two requests to one domain.").or(r#""1s""#),
     key("concurrency", Kind::Number(1, 1024), "Requests at once in all.").or("64"),
     key("proxy", Kind::Url, "Proxy for all requests; the environment's is never used."),
-    key("tracking-parameters", Kind::List(&Kind::Text), "Query parameters that leave links, besides utm_* and the like.")
-        .or("[]"),
+    key(
+        "tracking-parameters",
+        Kind::List(&Kind::Text),
+        "Query parameters that leave links, besides utm_* and the like.",
+    )
+    .or("[]"),
 ];
 
 pub const SCHEDULE: &[Key] = &[

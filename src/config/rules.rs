@@ -22,7 +22,8 @@ pub(super) fn read(tables: Vec<Table<'_>>, of: Option<&str>, scope: &Scope<'_, '
     let numbered = tables.iter().enumerate();
     let read = numbered.filter_map(|(index, table)| {
         let when = table.value("when");
-        let when = when.map(|value| condition(&table.as_table(value, keys::CONDITION, "a condition".to_owned()), scope));
+        let when =
+            when.map(|value| condition(&table.as_table(value, keys::CONDITION, "a condition".to_owned()), scope));
         let then = table.value("then").map(|value| actions(table, value, scope));
         let label = match of {
             Some(source) => format!("rule {} of source {source}", index + 1),
@@ -227,7 +228,9 @@ fn unknown_group(with: &str, matches: &regex::Regex) -> Checked<()> {
         let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
         let (group, next) = match braced {
             Some(found) => found,
-            None => after.split_at(after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len()),
+            None => after.split_at(
+                after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len(),
+            ),
         };
         rest = next;
         if group.is_empty() {

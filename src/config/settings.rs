@@ -210,7 +210,17 @@ pub fn without_secrets(url: &Url) -> String {
 /// Is something of that name a secret? Parameters and header fields are told by their words.
 pub fn is_secret_word(name: &str) -> bool {
     const WORDS: [&str; 12] = [
-        "token", "key", "apikey", "auth", "authorization", "sig", "signature", "secret", "password", "passwd", "pwd",
+        "token",
+        "key",
+        "apikey",
+        "auth",
+        "authorization",
+        "sig",
+        "signature",
+        "secret",
+        "password",
+        "passwd",
+        "pwd",
         "cookie",
     ];
     let name = name.to_lowercase();

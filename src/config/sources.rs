@@ -146,7 +146,12 @@ impl<'a> Sources<'a> {
             std::collections::hash_map::Entry::Occupied(taken) => {
                 let wrong = Wrong::new(format!("a second source is called {:?}", name.value));
                 let first = taken.get().clone().unwrap_or(0..0);
-                table.desk.error_with(&name.span, wrong.next("every source has a name of its own"), &first, "the first");
+                table.desk.error_with(
+                    &name.span,
+                    wrong.next("every source has a name of its own"),
+                    &first,
+                    "the first",
+                );
             }
         }
         Some(name.value)
@@ -198,7 +203,11 @@ impl<'a> Sources<'a> {
                 Ok(url) => url,
                 Err(wrong) => {
                     let text = outline.text.as_deref().unwrap_or("without text");
-                    warn(format!("the outline {text:?} is left out: its address {}", wrong.reason), wrong.meant, "mend its xmlUrl");
+                    warn(
+                        format!("the outline {text:?} is left out: its address {}", wrong.reason),
+                        wrong.meant,
+                        "mend its xmlUrl",
+                    );
                     continue;
                 }
             };
@@ -208,7 +217,11 @@ impl<'a> Sources<'a> {
                     Some(section) => sections.push(section.to_owned()),
                     None if unknown_folders.insert(folder.clone()) => {
                         let meant = nearest(folder, names.words()).map(|word| format!("{word:?}"));
-                        warn(format!("the folder {folder:?} names no section"), meant, "its feeds are read all the same; an alias of a section would take them in");
+                        warn(
+                            format!("the folder {folder:?} names no section"),
+                            meant,
+                            "its feeds are read all the same; an alias of a section would take them in",
+                        );
                     }
                     None => {}
                 }
@@ -351,7 +364,12 @@ fn kind(table: &Table<'_>) -> Option<&'static str> {
         }
         [first, second, ..] => {
             let wrong = Wrong::new(format!("a source is a {first} or a {second}, not both"));
-            table.desk.error_with(&table.key_span(second), wrong.next("make two of it"), &table.key_span(first), "the first");
+            table.desk.error_with(
+                &table.key_span(second),
+                wrong.next("make two of it"),
+                &table.key_span(first),
+                "the first",
+            );
             None
         }
     }
@@ -362,7 +380,8 @@ fn refuse_what_does_not_fit(table: &Table<'_>, kind: &str) {
     for key in ["headers", "username", "password-file"] {
         if table.has(key) && kind != "url" {
             let wrong = Wrong::new(format!("{key} is for a source with a url"));
-            let next = if kind == "opml" { "give the one feed that needs it a [[source]] of its own" } else { "leave it out" };
+            let next =
+                if kind == "opml" { "give the one feed that needs it a [[source]] of its own" } else { "leave it out" };
             table.desk.error(&table.key_span(key), wrong.next(next));
         }
     }
@@ -372,7 +391,9 @@ fn refuse_what_does_not_fit(table: &Table<'_>, kind: &str) {
     }
     if table.is_set("full-text") {
         let wrong = Wrong::new("full-text is not available yet");
-        table.desk.error(&table.key_span("full-text"), wrong.next("leave it out: entries have the text that the feed gives"));
+        table
+            .desk
+            .error(&table.key_span("full-text"), wrong.next("leave it out: entries have the text that the feed gives"));
     }
 }
 
@@ -470,11 +491,22 @@ fn header_name(name: &str) -> value::Checked<()> {
     match name.to_ascii_lowercase().as_str() {
         "user-agent" => Err(Wrong::new("newsdesk goes by its own name")
             .next("say who you are with contact in [site]; it stands in the User-Agent")),
-        "host" | "connection" | "content-length" | "transfer-encoding" | "te" | "upgrade" | "keep-alive" | "accept"
-        | "accept-encoding" | "if-none-match" | "if-modified-since" | "range" | "if-range" | "referer"
-        | "proxy-authorization" | "proxy-connection" => {
-            Err(Wrong::new(format!("{name} is set by newsdesk itself")).next("leave it out"))
-        }
+        "host"
+        | "connection"
+        | "content-length"
+        | "transfer-encoding"
+        | "te"
+        | "upgrade"
+        | "keep-alive"
+        | "accept"
+        | "accept-encoding"
+        | "if-none-match"
+        | "if-modified-since"
+        | "range"
+        | "if-range"
+        | "referer"
+        | "proxy-authorization"
+        | "proxy-connection" => Err(Wrong::new(format!("{name} is set by newsdesk itself")).next("leave it out")),
         _ => Ok(()),
     }
 }

@@ -74,7 +74,9 @@ pub(super) fn url(value: &str) -> Checked<Url> {
             let meant = if rest.starts_with("//") { format!("https:{rest}") } else { rest.to_owned() };
             Err(Wrong::new("feed: is no way to fetch something").meant(format!("\"{meant}\"")))
         }
-        "file" => Err(Wrong::new("a file is not fetched by URL").next("use folder = \"...\" for files on this machine")),
+        "file" => {
+            Err(Wrong::new("a file is not fetched by URL").next("use folder = \"...\" for files on this machine"))
+        }
         other => Err(Wrong::new(format!("{other}: is not supported")).next("a URL begins with https:// or http://")),
     }
 }
@@ -150,7 +152,8 @@ pub(super) fn spoken(secs: u64) -> String {
 /// Bytes: "16 MiB", "64 KiB", "1000000".
 pub(super) fn size(value: &str, least: u64, most: u64) -> Checked<u64> {
     let malformed = || {
-        Wrong::new(format!("{value:?} is not a size")).next("write a number and a unit (B, KiB, MiB, GiB), as \"16 MiB\"")
+        Wrong::new(format!("{value:?} is not a size"))
+            .next("write a number and a unit (B, KiB, MiB, GiB), as \"16 MiB\"")
     };
     let trimmed = value.trim();
     let digits = trimmed.len() - trimmed.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -214,7 +217,8 @@ fn every(value: &str) -> Option<String> {
 pub(super) fn time_zone(value: &str) -> Checked<Tz> {
     let found = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(value.trim()));
     found.copied().ok_or_else(|| {
-        let wrong = Wrong::new(format!("{value:?} is not a time zone")).next("a name such as \"Europe/Berlin\", or \"UTC\"");
+        let wrong =
+            Wrong::new(format!("{value:?} is not a time zone")).next("a name such as \"Europe/Berlin\", or \"UTC\"");
         // "Berlin" is as good as its full name.
         let word = value.trim().replace(' ', "_");
         let names = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
@@ -231,10 +235,14 @@ pub(super) fn language(value: &str) -> Checked<String> {
     let tag = value.trim();
     let fits = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let first = tag.split('-').next().unwrap_or_default();
-    if (2..=8).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_alphabetic()) && tag.split('-').all(fits) {
+    if (2..=8).contains(&first.len())
+        && first.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && tag.split('-').all(fits)
+    {
         return Ok(tag.to_owned());
     }
-    let wrong = Wrong::new(format!("{value:?} is not a language tag")).next("as \"en\", \"de-AT\" or \"pt-BR\" (BCP 47)");
+    let wrong =
+        Wrong::new(format!("{value:?} is not a language tag")).next("as \"en\", \"de-AT\" or \"pt-BR\" (BCP 47)");
     let dashed = tag.replace('_', "-");
     if dashed != tag && language(&dashed).is_ok() {
         return Err(wrong.meant(format!("\"{dashed}\"")));
@@ -250,7 +258,8 @@ pub(super) fn contact(value: &str) -> Checked<String> {
     if plain && (mail || url(&contact).is_ok()) {
         return Ok(contact);
     }
-    Err(Wrong::new("is neither a mail address nor a URL").next("as \"editor@example.org\" or \"https://example.org/about\""))
+    Err(Wrong::new("is neither a mail address nor a URL")
+        .next("as \"editor@example.org\" or \"https://example.org/about\""))
 }
 
 /// `host:port`, as it can be listened on.
@@ -285,7 +294,9 @@ pub(super) fn listen(value: &str) -> Checked<String> {
 pub(super) fn admin(value: &str) -> Checked<AdminAddress> {
     match value.trim().strip_prefix("unix:") {
         Some(path) if path.starts_with('/') => Ok(AdminAddress::Unix(path.into())),
-        Some(_) => Err(Wrong::new("the path of a socket must be absolute").next("as \"unix:/run/newsdesk/admin.sock\"")),
+        Some(_) => {
+            Err(Wrong::new("the path of a socket must be absolute").next("as \"unix:/run/newsdesk/admin.sock\""))
+        }
         None if value.trim().starts_with('/') => {
             Err(Wrong::new("a socket is named with unix:").meant(format!("\"unix:{}\"", value.trim())))
         }
@@ -311,7 +322,9 @@ pub(super) fn store(value: &str) -> Checked<String> {
         return Err(Wrong::new("the file is missing").meant("\"sqlite:newsdesk.db\""));
     }
     if path.contains(":memory:") || path.contains('?') {
-        return Err(Wrong::new("the store must be a plain file").next("ids and dates once published must survive a restart"));
+        return Err(
+            Wrong::new("the store must be a plain file").next("ids and dates once published must survive a restart")
+        );
     }
     Ok(path.to_owned())
 }

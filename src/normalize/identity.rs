@@ -205,11 +205,15 @@ fn short(hasher: blake3::Hasher) -> KeyHash {
 /// Is this a valid absolute IRI that a published id may be (RFC 4287 §4.2.6)? Only schemes that readers know.
 pub fn is_publishable(id: &str) -> bool {
     let scheme = id.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    let fits = id.len() <= 2048 && !id.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c));
-    let percent_ok = id.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()));
+    let fits =
+        id.len() <= 2048 && !id.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c));
+    let percent_ok =
+        id.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()));
     fits && percent_ok
         && match scheme.as_str() {
-            "http" | "https" => Url::parse(id).is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none()),
+            "http" | "https" => {
+                Url::parse(id).is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none())
+            }
             "urn" => id.split(':').filter(|part| !part.is_empty()).count() >= 3,
             "tag" => id.contains(',') && id.matches(':').count() >= 2,
             _ => false,
@@ -222,7 +226,12 @@ mod tests {
     use crate::model::Html;
 
     fn stated(title: &str, link: Option<&str>) -> Stated {
-        Stated { title: title.into(), link: link.map(Into::into), content: Some(Html(format!("<p>{title}</p>"))), ..Stated::default() }
+        Stated {
+            title: title.into(),
+            link: link.map(Into::into),
+            content: Some(Html(format!("<p>{title}</p>"))),
+            ..Stated::default()
+        }
     }
 
     fn keys(entries: &[(Option<&str>, &str, Option<&str>)]) -> Vec<String> {
@@ -265,10 +274,24 @@ mod tests {
 
     #[test]
     fn publishable_ids() {
-        for good in ["https://example.org/a?b=1#c", "urn:uuid:60a76c80-d399-11d9-b93C-0003939e0af6", "tag:example.org,2003:3.2397"] {
+        for good in [
+            "https://example.org/a?b=1#c",
+            "urn:uuid:60a76c80-d399-11d9-b93C-0003939e0af6",
+            "tag:example.org,2003:3.2397",
+        ] {
             assert!(is_publishable(good), "{good}");
         }
-        for bad in ["", "42", "a b", "https://", "http://x y/", "javascript:alert(1)", "urn:", "https://u:p@example.org/", "https://example.org/%zz"] {
+        for bad in [
+            "",
+            "42",
+            "a b",
+            "https://",
+            "http://x y/",
+            "javascript:alert(1)",
+            "urn:",
+            "https://u:p@example.org/",
+            "https://example.org/%zz",
+        ] {
             assert!(!is_publishable(bad), "{bad}");
         }
     }

@@ -4,9 +4,32 @@ use url::Url;
 
 /// Parameters that name a campaign or a click, never a document.
 const TRACKING: [&str; 26] = [
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid", "ttclid", "igshid", "igsh", "mc_cid",
-    "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "hsctatracking", "oly_anon_id", "oly_enc_id", "vero_id", "vero_conv", "wickedid",
-    "rb_clickid", "s_cid", "ml_subscriber_hash",
+    "fbclid",
+    "gclid",
+    "gclsrc",
+    "dclid",
+    "gbraid",
+    "wbraid",
+    "msclkid",
+    "yclid",
+    "twclid",
+    "ttclid",
+    "igshid",
+    "igsh",
+    "mc_cid",
+    "mc_eid",
+    "mkt_tok",
+    "_hsenc",
+    "_hsmi",
+    "hsctatracking",
+    "oly_anon_id",
+    "oly_enc_id",
+    "vero_id",
+    "vero_conv",
+    "wickedid",
+    "rb_clickid",
+    "s_cid",
+    "ml_subscriber_hash",
 ];
 const TRACKING_PREFIXES: [&str; 4] = ["utm_", "pk_", "mtm_", "piwik_"];
 
@@ -106,7 +129,9 @@ mod tests {
 
     #[test]
     fn tracking_leaves_and_the_rest_keeps_its_bytes() {
-        let check = |href: &str, want: Option<&str>| assert_eq!(web(href, &["ref".into(), "x_*".into()]).as_deref(), want, "{href}");
+        let check = |href: &str, want: Option<&str>| {
+            assert_eq!(web(href, &["ref".into(), "x_*".into()]).as_deref(), want, "{href}")
+        };
         check("https://example.org/a?utm_source=rss&id=%7E1&fbclid=x", Some("https://example.org/a?id=%7E1"));
         check("https://example.org/a?UTM_medium=rss", Some("https://example.org/a"));
         check("https://example.org/a?ref=feed&x_y=1&b", Some("https://example.org/a?b"));

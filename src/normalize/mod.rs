@@ -101,7 +101,12 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
         refreshed.entries.push(Incoming {
             key,
             aliases,
-            publishable: entry.id.as_deref().map(str::trim).filter(|id| identity::is_publishable(id)).map(str::to_owned),
+            publishable: entry
+                .id
+                .as_deref()
+                .map(str::trim)
+                .filter(|id| identity::is_publishable(id))
+                .map(str::to_owned),
             print: identity::print(&stated),
             stated,
             slug: context.file.map(|file| wished_slug(entry, file)),
@@ -143,7 +148,8 @@ fn stated(entry: &ParsedEntry, feed: &ParsedFeed, context: &Context<'_>) -> Stat
     let link = |href: &str| links::web(href, context.tracking);
     let content = body(entry.content.as_ref(), context);
     // A feed that gives one text in both places says it once; an article's single paragraph is its summary too.
-    let summary = body(entry.summary.as_ref(), context).filter(|text| feed.format == Format::Article || Some(text) != content.as_ref());
+    let summary = body(entry.summary.as_ref(), context)
+        .filter(|text| feed.format == Format::Article || Some(text) != content.as_ref());
     let mut sections: Vec<String> = entry.sections.clone();
     sections.extend(context.file.and_then(|file| file.section).map(str::to_owned));
     sections.sort();
@@ -212,7 +218,10 @@ fn file_link(enclosure: &Enclosure, context: &Context<'_>) -> Option<Enclosure> 
 /// Relative references of an article stand below its own folder.
 fn article_base(context: &Context<'_>) -> Option<Url> {
     let file = context.file?;
-    Url::parse(ARTICLE_BASE).ok()?.join(&file.path.split('/').map(links::encode_segment).collect::<Vec<_>>().join("/")).ok()
+    Url::parse(ARTICLE_BASE)
+        .ok()?
+        .join(&file.path.split('/').map(links::encode_segment).collect::<Vec<_>>().join("/"))
+        .ok()
 }
 
 /// The origin that the entry carries itself: an Atom `source`, an RSS `source`, an article's attribution.

@@ -12,7 +12,9 @@ use super::Revision;
 
 /// Names what could not be written, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("mirror: cannot write {path}; check space and rights of the folder in [publish], the next publication tries again")]
+#[error(
+    "mirror: cannot write {path}; check space and rights of the folder in [publish], the next publication tries again"
+)]
 pub struct MirrorError {
     pub path: PathBuf,
     #[source]
@@ -67,7 +69,8 @@ pub fn remove(root: &Path, path: &str) -> Result<(), MirrorError> {
 
 /// Copy a file that an article shows.
 pub fn copy(root: &Path, path: &str, bytes: &[u8]) -> Result<(), MirrorError> {
-    let file: PathBuf = root.join(path.split('/').filter(|part| !part.is_empty() && *part != "..").collect::<PathBuf>());
+    let file: PathBuf =
+        root.join(path.split('/').filter(|part| !part.is_empty() && *part != "..").collect::<PathBuf>());
     replace(&file, bytes)
 }
 
@@ -129,7 +132,13 @@ mod tests {
     use crate::store::StoredRevision;
 
     fn revision(path: &str, body: &str) -> Revision {
-        revive(StoredRevision { path: path.into(), body: body.into(), etag: String::new(), modified: Time::default(), counter: 1 })
+        revive(StoredRevision {
+            path: path.into(),
+            body: body.into(),
+            etag: String::new(),
+            modified: Time::default(),
+            counter: 1,
+        })
     }
 
     #[test]

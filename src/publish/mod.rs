@@ -195,16 +195,27 @@ mod tests {
         assert_eq!((first.modified.timestamp(), first.counter), (10, 1));
         assert_eq!(publish(&live, "two", at(5)), 1);
         let second = live.get("politics/atom.xml").unwrap();
-        assert_eq!((second.modified.timestamp(), second.counter), (11, 2), "Last-Modified grows even if the clock does not");
+        assert_eq!(
+            (second.modified.timestamp(), second.counter),
+            (11, 2),
+            "Last-Modified grows even if the clock does not"
+        );
         assert_ne!(first.etag, second.etag);
     }
 
     #[test]
     fn compressed_once_and_back_again() {
         let body = "a line that comes again and again\n".repeat(200);
-        let revision = revive(StoredRevision { path: "rss.xml".into(), body: body.clone().into(), etag: "e".into(), modified: at(1), counter: 1 });
+        let revision = revive(StoredRevision {
+            path: "rss.xml".into(),
+            body: body.clone().into(),
+            etag: "e".into(),
+            modified: at(1),
+            counter: 1,
+        });
         let mut back = String::new();
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip.unwrap()[..]), &mut back).unwrap();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip.unwrap()[..]), &mut back)
+            .unwrap();
         assert_eq!(back, body);
         assert!(revision.brotli.unwrap().len() < body.len() / 10);
         assert!(gzip(b"short").is_none());

@@ -163,7 +163,8 @@ fn takes(asked: &HeaderMap, coding: &str) -> bool {
         for item in value.split(',') {
             let mut parts = item.split(';');
             let name = parts.next().unwrap_or_default().trim();
-            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.trim().parse::<f32>().ok()).unwrap_or(1.0);
+            let weight =
+                parts.find_map(|part| part.trim().strip_prefix("q=")?.trim().parse::<f32>().ok()).unwrap_or(1.0);
             if name.eq_ignore_ascii_case(coding) || (coding == "gzip" && name.eq_ignore_ascii_case("x-gzip")) {
                 return weight > 0.0;
             }
@@ -223,14 +224,17 @@ mod tests {
         for (name, value) in headers {
             asked.append(*name, value.parse().unwrap());
         }
-        let response = revision(&Method::GET, &asked, &revive(stored), &["<https://example.org/atom.xml>; rel=\"self\"".into()]);
+        let response =
+            revision(&Method::GET, &asked, &revive(stored), &["<https://example.org/atom.xml>; rel=\"self\"".into()]);
         let coding = response.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), coding, response.headers().clone())
     }
 
     #[test]
     fn the_best_coding_that_is_taken() {
-        let check = |accept: &str, want: Option<&str>| assert_eq!(ask(&[("accept-encoding", accept)]).1.as_deref(), want, "{accept}");
+        let check = |accept: &str, want: Option<&str>| {
+            assert_eq!(ask(&[("accept-encoding", accept)]).1.as_deref(), want, "{accept}")
+        };
         check("gzip, deflate, br", Some("br"));
         check("gzip", Some("gzip"));
         check("br;q=0, gzip;q=0.5", Some("gzip"));

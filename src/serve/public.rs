@@ -28,7 +28,10 @@ pub enum Wanted {
 #[derive(Debug)]
 pub enum Found {
     Page(Vec<u8>),
-    File { content_type: &'static str, body: Vec<u8> },
+    File {
+        content_type: &'static str,
+        body: Vec<u8>,
+    },
     Missing,
     /// Withdrawn by its owner.
     Gone,
@@ -95,7 +98,11 @@ impl Public {
     async fn error(&self, method: &Method, asked: &header::HeaderMap, found: Found) -> Response {
         let (status, title, advice) = match found {
             Found::Gone => (StatusCode::GONE, "Withdrawn", "Its publisher took this page back."),
-            Found::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "Something failed here", "The log of newsdesk says what; try again later."),
+            Found::Failed => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something failed here",
+                "The log of newsdesk says what; try again later.",
+            ),
             _ => (StatusCode::NOT_FOUND, "No such page", "The sections and their feeds are on the front page."),
         };
         let page = Wanted::Error { status: status.as_u16(), title, advice: advice.to_owned() };

@@ -150,7 +150,8 @@ impl Store {
         place: impl Fn(&str, &Stated, Time) -> Vec<String> + Send + 'static,
     ) -> Result<Option<i64>, StoreError> {
         self.write(move |db| {
-            let sql = "SELECT e.id, s.name, e.first_seen, e.effective, e.data FROM entry e JOIN source s ON s.id = e.source
+            let sql =
+                "SELECT e.id, s.name, e.first_seen, e.effective, e.data FROM entry e JOIN source s ON s.id = e.source
                 WHERE e.id > ?1 AND e.withdrawn IS NULL AND s.active = 1 ORDER BY e.id LIMIT 500";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([after])?;
@@ -190,7 +191,8 @@ fn expired(db: &Connection, before: Time, keep: usize) -> Result<Vec<(i64, i64, 
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
     let sql = "SELECT source, count(*), min(effective) FROM entry GROUP BY source";
     let mut statement = db.prepare_cached(sql)?;
-    let sources: Vec<(i64, i64, i64)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    let sources: Vec<(i64, i64, i64)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
     let mut found: Vec<(i64, i64, Vec<u8>)> = Vec::new();
     for (source, count, oldest) in sources {
         let sql = "SELECT effective FROM entry WHERE source = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2";
@@ -204,7 +206,8 @@ fn expired(db: &Connection, before: Time, keep: usize) -> Result<Vec<(i64, i64, 
             let sql = "SELECT id, source, key FROM entry WHERE source = ?1 AND effective < ?2 AND slug IS NULL ORDER BY effective LIMIT ?3";
             let mut statement = db.prepare_cached(sql)?;
             let room = i64::try_from(BATCH.saturating_sub(found.len())).unwrap_or(0);
-            let rows = statement.query_map(params![source, limit, room], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let rows =
+                statement.query_map(params![source, limit, room], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             found.extend(rows.collect::<Result<Vec<_>, _>>()?);
         }
         if found.len() >= BATCH {
@@ -215,7 +218,8 @@ fn expired(db: &Connection, before: Time, keep: usize) -> Result<Vec<(i64, i64, 
 }
 
 fn known(db: &Connection, source: i64, asked: &[Asked]) -> Result<KnownEntries, StoreError> {
-    const COLUMNS: &str = "SELECT id, published_id, key, print, first_seen, effective, updated, silent, withdrawn, data FROM entry";
+    const COLUMNS: &str =
+        "SELECT id, published_id, key, print, first_seen, effective, updated, silent, withdrawn, data FROM entry";
     let mut by_key = db.prepare_cached(&format!("{COLUMNS} WHERE source = ?1 AND key = ?2"))?;
     let mut by_row = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
     let mut by_alias = db.prepare_cached("SELECT entry FROM alias WHERE source = ?1 AND hash = ?2")?;
@@ -283,7 +287,8 @@ fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
     let Refresh { source, now, changes, origin, feed_id, state, files, vanished } = refresh;
     let mut applied = Applied::default();
     if let Some(origin) = &origin {
-        let json = serde_json::to_string(origin).map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
+        let json = serde_json::to_string(origin)
+            .map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
         let changed = db
             .prepare_cached("UPDATE source SET origin = ?2 WHERE id = ?1 AND origin IS NOT ?2")?
             .execute(params![source, json])?;
@@ -331,7 +336,8 @@ fn insert(db: &Connection, source: i64, now: Time, entry: NewEntry, applied: &mu
     let key = entry.key.hash();
     let id = published_id(db, source, key, entry.publishable)?;
     let slug = entry.slug.map(|slug| free_slug(db, slug, key)).transpose()?;
-    let sql = "INSERT INTO entry (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data)
+    let sql =
+        "INSERT INTO entry (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     db.prepare_cached(sql)?.execute(params![
         source,
@@ -493,7 +499,8 @@ fn write_files(db: &Connection, source: i64, files: &[FileRow], vanished: &[Stri
     Ok(())
 }
 
-const STORED: &str = "SELECT e.id, e.published_id, s.name, e.first_seen, e.effective, e.updated, e.slug, e.key_text, e.withdrawn,
+const STORED: &str =
+    "SELECT e.id, e.published_id, s.name, e.first_seen, e.effective, e.updated, e.slug, e.key_text, e.withdrawn,
     e.data, s.feed_id, s.origin FROM entry e JOIN source s ON s.id = e.source";
 
 fn window(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
@@ -564,7 +571,8 @@ const WORTH_COMPRESSING: usize = 400;
 const LARGEST: usize = 64 << 20;
 
 fn encode(stated: &Stated) -> Result<Vec<u8>, StoreError> {
-    let damaged = |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Damaged { what: "an entry to be written", cause };
+    let damaged =
+        |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Damaged { what: "an entry to be written", cause };
     let json = serde_json::to_vec(stated).map_err(|cause| damaged(cause.into()))?;
     if json.len() >= WORTH_COMPRESSING {
         let packed = zstd::bulk::compress(&json, 3).map_err(|cause| damaged(cause.into()))?;
@@ -606,7 +614,8 @@ mod tests {
     #[test]
     fn an_entry_is_read_as_it_was_written() {
         for length in [0, 10, 5000] {
-            let stated = Stated { title: "T".into(), content: Some(Html("<p>é</p>".repeat(length))), ..Stated::default() };
+            let stated =
+                Stated { title: "T".into(), content: Some(Html("<p>é</p>".repeat(length))), ..Stated::default() };
             assert_eq!(decode(&encode(&stated).unwrap()).unwrap(), stated);
         }
         assert!(decode(&[]).is_err());

@@ -25,19 +25,36 @@ pub use sqlite::Store;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot open the store {path}; check that its folder exists and may be written")]
-    Open { path: PathBuf, #[source] cause: Box<dyn std::error::Error + Send + Sync> },
-    #[error("the store {path} is in use by another newsdesk; stop that one first, or give this one its own state directory with --state")]
+    Open {
+        path: PathBuf,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "the store {path} is in use by another newsdesk; stop that one first, or give this one its own state directory with --state"
+    )]
     InUse { path: PathBuf },
-    #[error("the store {path} was written by a newer newsdesk (schema {found}, this program knows {known}); install that version again")]
+    #[error(
+        "the store {path} was written by a newer newsdesk (schema {found}, this program knows {known}); install that version again"
+    )]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("cannot bring the store {path} to schema {version}; a copy from before is beside it")]
-    Migrate { path: PathBuf, version: usize, #[source] cause: rusqlite::Error },
+    Migrate {
+        path: PathBuf,
+        version: usize,
+        #[source]
+        cause: rusqlite::Error,
+    },
     #[error("the disk is full: nothing was changed; free some space, the next refresh repeats what was lost")]
     Full,
     #[error("the store failed")]
     Sqlite(#[source] rusqlite::Error),
     #[error("the store holds something that this program cannot read ({what})")]
-    Damaged { what: &'static str, #[source] cause: Box<dyn std::error::Error + Send + Sync> },
+    Damaged {
+        what: &'static str,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("the store is closed")]
     Closed,
 }

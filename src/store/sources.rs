@@ -54,7 +54,8 @@ impl Store {
 
     pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), StoreError> {
         self.write(move |db| {
-            let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            let sql =
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
             db.execute(sql, [key, &value])?;
             Ok(())
         })
@@ -75,11 +76,17 @@ impl Store {
             let mut rows = Vec::new();
             for name in std::iter::once(String::new()).chain(names) {
                 let feed_id = Uuid::new_v5(&namespace, format!("section:{name}").as_bytes()).urn().to_string();
-                let sql = "INSERT INTO section (name, feed_id, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
+                let sql =
+                    "INSERT INTO section (name, feed_id, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
                 db.execute(sql, params![name, feed_id, now.timestamp()])?;
                 let sql = "SELECT id, name, feed_id, created FROM section WHERE name = ?1";
                 rows.push(db.query_row(sql, [&name], |row| {
-                    Ok(SectionRow { row: row.get(0)?, name: row.get(1)?, feed_id: row.get(2)?, created: super::entries::time(row.get(3)?) })
+                    Ok(SectionRow {
+                        row: row.get(0)?,
+                        name: row.get(1)?,
+                        feed_id: row.get(2)?,
+                        created: super::entries::time(row.get(3)?),
+                    })
                 })?);
             }
             Ok(rows)
@@ -146,18 +153,20 @@ fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
 /// The origin with the published feed id in its place.
 pub(super) fn origin(feed_id: Option<String>, json: Option<String>) -> Result<Option<Origin>, StoreError> {
     let Some(json) = json else { return Ok(None) };
-    let mut origin: Origin =
-        serde_json::from_str(&json).map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
+    let mut origin: Origin = serde_json::from_str(&json)
+        .map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
     origin.id = feed_id.unwrap_or_default();
     Ok(Some(origin))
 }
 
 fn parse_state(json: &str) -> Result<SourceState, StoreError> {
-    serde_json::from_str(json).map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })
+    serde_json::from_str(json)
+        .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })
 }
 
 pub(super) fn write_state(db: &Connection, row: i64, state: &SourceState) -> Result<(), StoreError> {
-    let json = serde_json::to_string(state).map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
+    let json = serde_json::to_string(state)
+        .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
     db.prepare_cached("UPDATE source SET state = ?2 WHERE id = ?1")?.execute(params![row, json])?;
     Ok(())
 }
@@ -168,7 +177,8 @@ pub(super) fn meta(db: &Connection, key: &str) -> Result<Option<String>, StoreEr
 
 pub(super) fn namespace(db: &Connection) -> Result<Uuid, StoreError> {
     let text = meta(db, "namespace")?.unwrap_or_default();
-    Uuid::parse_str(&text).map_err(|cause| StoreError::Damaged { what: "the namespace of its ids", cause: cause.into() })
+    Uuid::parse_str(&text)
+        .map_err(|cause| StoreError::Damaged { what: "the namespace of its ids", cause: cause.into() })
 }
 
 fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
@@ -177,14 +187,18 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
     let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place)| (place.as_str(), *row)).collect();
     let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, _)| (name.as_str(), *row)).collect();
-    let mut taken: BTreeSet<i64> = sources.iter().filter_map(|(_, place)| by_place.get(place.as_str()).copied()).collect();
+    let mut taken: BTreeSet<i64> =
+        sources.iter().filter_map(|(_, place)| by_place.get(place.as_str()).copied()).collect();
     let mut found: Vec<Option<i64>> = Vec::with_capacity(sources.len());
     for (name, place) in sources {
         let same_name = || by_name.get(name.as_str()).copied().filter(|row| taken.insert(*row));
         found.push(by_place.get(place.as_str()).copied().or_else(same_name));
     }
     // Names and places are unique: step aside first, so that two sources can swap theirs.
-    db.execute("UPDATE source SET active = 0, name = char(1) || id || ' ' || name, place = char(1) || id || ' ' || place", [])?;
+    db.execute(
+        "UPDATE source SET active = 0, name = char(1) || id || ' ' || name, place = char(1) || id || ' ' || place",
+        [],
+    )?;
     let mut rows = Vec::with_capacity(sources.len());
     for ((name, place), row) in sources.iter().zip(found) {
         rows.push(match row {
