@@ -16,6 +16,7 @@ pub mod charset;
 pub mod date;
 pub mod extensions;
 pub mod feed;
+mod files;
 mod finish;
 pub mod html;
 mod json;

@@ -1,0 +1,158 @@
+//! The tree of an HTML document, built only as far as it is sane.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use dom_query::{Document, NodeId};
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeBuilderOpts, TreeSink};
+use html5ever::{Attribute, ParseOpts, QualName};
+
+use super::tags;
+use crate::parse::article::NotAnArticle;
+
+/// Builds the tree of a document, by the rules of browsers.
+///
+/// The builder's work grows with the square of the depth, and open formatting elements are repeated in every paragraph:
+/// the text is fed in pieces, and given up as soon as the tree is too deep or much larger than what was fed.
+pub(super) fn build(html: &str, max_depth: usize) -> Result<Document, NotAnArticle> {
+    if tags::is_overloaded(html) {
+        return Err(NotAnArticle::Markup("a tag holds hundreds of attributes"));
+    }
+    let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
+    let mut parser = html5ever::parse_document(Watched::default(), ParseOpts { tree_builder, ..ParseOpts::default() });
+    let mut rest = html;
+    let mut fed = 0;
+    while !rest.is_empty() {
+        let mut end = rest.len().min(PIECE);
+        while !rest.is_char_boundary(end) {
+            end += 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        parser.process(StrTendril::from_slice(piece));
+        fed += piece.len();
+        rest = after;
+        let watched = &parser.tokenizer.sink.sink;
+        if watched.deepest.get() > max_depth {
+            return Err(NotAnArticle::TooDeep(max_depth));
+        }
+        if watched.document.tree.len() > SMALL_TREE + fed {
+            return Err(NotAnArticle::Markup("hundreds of formatting tags are never closed"));
+        }
+    }
+    Ok(parser.finish())
+}
+
+/// Bytes fed between two looks at the tree.
+const PIECE: usize = 4_096;
+
+/// Nodes that every tree may have.
+const SMALL_TREE: usize = 10_000;
+
+/// A tree in the making that knows how deep it is, contents of templates and misplaced children of tables included.
+#[derive(Default)]
+struct Watched {
+    document: Document,
+    /// Levels above every element. Only looked up, so that its order does not matter.
+    depths: RefCell<HashMap<NodeId, usize>>,
+    deepest: Cell<usize>,
+}
+
+impl Watched {
+    fn set_below(&self, parent: &NodeId, child: NodeId) {
+        let mut depths = self.depths.borrow_mut();
+        let depth = depths.get(parent).copied().unwrap_or_default() + 1;
+        depths.insert(child, depth);
+        self.deepest.set(self.deepest.get().max(depth));
+    }
+}
+
+impl TreeSink for Watched {
+    type Handle = NodeId;
+    type Output = Document;
+    type ElemName<'a> = <Document as TreeSink>::ElemName<'a>;
+
+    fn finish(self) -> Document {
+        self.document
+    }
+
+    /// Nobody asks which errors a page holds.
+    fn parse_error(&self, _message: Cow<'static, str>) {}
+
+    fn get_document(&self) -> NodeId {
+        self.document.get_document()
+    }
+
+    fn elem_name<'a>(&'a self, target: &'a NodeId) -> Self::ElemName<'a> {
+        self.document.elem_name(target)
+    }
+
+    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, flags: ElementFlags) -> NodeId {
+        self.document.create_element(name, attributes, flags)
+    }
+
+    fn create_comment(&self, text: StrTendril) -> NodeId {
+        self.document.create_comment(text)
+    }
+
+    fn create_pi(&self, target: StrTendril, data: StrTendril) -> NodeId {
+        self.document.create_pi(target, data)
+    }
+
+    fn append(&self, parent: &NodeId, child: NodeOrText<NodeId>) {
+        if let NodeOrText::AppendNode(node) = &child {
+            self.set_below(parent, *node);
+        }
+        self.document.append(parent, child);
+    }
+
+    fn append_before_sibling(&self, sibling: &NodeId, child: NodeOrText<NodeId>) {
+        let parent = self.document.tree.parent_of(sibling).map(|parent| parent.id);
+        if let (NodeOrText::AppendNode(node), Some(parent)) = (&child, parent) {
+            self.set_below(&parent, *node);
+        }
+        self.document.append_before_sibling(sibling, child);
+    }
+
+    fn append_based_on_parent_node(&self, element: &NodeId, previous: &NodeId, child: NodeOrText<NodeId>) {
+        match self.document.tree.parent_of(element) {
+            Some(_) => self.append_before_sibling(element, child),
+            None => self.append(previous, child),
+        }
+    }
+
+    fn append_doctype_to_document(&self, name: StrTendril, public_id: StrTendril, system_id: StrTendril) {
+        self.document.append_doctype_to_document(name, public_id, system_id);
+    }
+
+    fn get_template_contents(&self, target: &NodeId) -> NodeId {
+        let contents = self.document.get_template_contents(target);
+        self.set_below(target, contents);
+        contents
+    }
+
+    fn same_node(&self, one: &NodeId, other: &NodeId) -> bool {
+        self.document.same_node(one, other)
+    }
+
+    fn set_quirks_mode(&self, mode: QuirksMode) {
+        self.document.set_quirks_mode(mode);
+    }
+
+    fn add_attrs_if_missing(&self, target: &NodeId, attributes: Vec<Attribute>) {
+        self.document.add_attrs_if_missing(target, attributes);
+    }
+
+    fn remove_from_parent(&self, target: &NodeId) {
+        self.document.remove_from_parent(target);
+    }
+
+    fn reparent_children(&self, node: &NodeId, new_parent: &NodeId) {
+        self.document.reparent_children(node, new_parent);
+    }
+
+    fn is_mathml_annotation_xml_integration_point(&self, handle: &NodeId) -> bool {
+        self.document.is_mathml_annotation_xml_integration_point(handle)
+    }
+}
