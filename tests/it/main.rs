@@ -2,3 +2,4 @@
 
 mod corpus;
 mod render;
+mod render_pages;
