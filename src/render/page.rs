@@ -3,6 +3,8 @@
 //!
 //! The types are plain data: whoever serves a page fills them in. Times are shown in [`Site::timezone`].
 
+mod view;
+
 use chrono_tz::Tz;
 
 use crate::model::{AlsoIn, Enclosure, Html, Person, Time};
@@ -199,32 +201,32 @@ pub fn favicon() -> &'static [u8] {
     include_bytes!("pages/favicon.svg")
 }
 
+/// `/`
 pub fn site_page(page: &SitePage) -> String {
-    frame(&page.site, &page.site.title)
+    view::site(page)
 }
 
+/// `/SECTION/` and `/sources/NAME/`
 pub fn section_page(page: &SectionPage) -> String {
-    frame(&page.site, &page.title)
+    view::section(page)
 }
 
+/// `/articles/SLUG`
 pub fn article_page(page: &ArticlePage) -> String {
-    frame(&page.site, &page.title)
+    view::article(page)
 }
 
+/// `/entries/ID`
 pub fn entry_page(page: &EntryPage) -> String {
-    frame(&page.site, &page.title)
+    view::entry(page)
 }
 
+/// `/status`
 pub fn status_page(page: &StatusPage) -> String {
-    frame(&page.site, "Status")
+    view::status(page)
 }
 
+/// For any path that cannot be answered.
 pub fn error_page(page: &ErrorPage) -> String {
-    frame(&page.site, &page.title)
-}
-
-fn frame(site: &Site, title: &str) -> String {
-    let title = crate::render::text::escape_html(title);
-    let style = crate::render::text::escape_html(&format!("{}style.css", site.base_path));
-    format!("<!doctype html>\n<title>{title}</title>\n<link rel=\"stylesheet\" href=\"{style}\">\n<h1>{title}</h1>\n")
+    view::error(page)
 }

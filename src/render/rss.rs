@@ -23,11 +23,10 @@ const NO_TITLE: &[u8] = b"<title></title>";
 const ITEM_TAIL: &[u8] = b"</channel></rss>";
 
 /// All that a head declares, whatever the entries use: an item's fragment stands in every document.
-const NAMESPACES: [(&str, &str); 5] = [
+const NAMESPACES: [(&str, &str); 4] = [
     ("atom", "http://www.w3.org/2005/Atom"),
     ("content", "http://purl.org/rss/1.0/modules/content/"),
     ("dc", "http://purl.org/dc/elements/1.1/"),
-    ("itunes", "http://www.itunes.com/dtds/podcast-1.0.dtd"),
     ("media", "http://search.yahoo.com/mrss/"),
 ];
 

@@ -343,3 +343,8 @@ pub fn media_type_by_ending(url: &str) -> &'static str {
         _ => "application/octet-stream",
     }
 }
+
+/// The first `chars` characters, as they are.
+pub fn excerpt_start(text: &str, chars: usize) -> String {
+    line(text).chars().take(chars).collect()
+}

@@ -4,3 +4,4 @@ mod config;
 mod corpus;
 mod feeds;
 mod render;
+mod render_pages;
