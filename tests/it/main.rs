@@ -1,4 +1,7 @@
 //! All integration tests in one binary: fixtures as data for the pure rooms, black-box tests for the edges.
 
 mod corpus;
+mod cron;
+mod http;
+mod origin;
 mod render;
