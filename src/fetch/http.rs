@@ -465,13 +465,20 @@ fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Trouble {
             Some(_) => return Trouble::Dns(Cause::from(error)),
             None => {}
         }
-        let inner = here.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        if here.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if is_tls(here) {
             return Trouble::Tls(Cause::from(error));
         }
         cause = here.source();
     }
     if error.is_connect() { Trouble::Connect(Cause::from(error)) } else { Trouble::Protocol(Cause::from(error)) }
+}
+
+/// An I/O error hides what it was made of from `source`, and may be made of another one.
+fn is_tls(mut error: &(dyn std::error::Error + 'static)) -> bool {
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+        error = inner;
+    }
+    error.is::<rustls::Error>()
 }
 
 fn cut_short(error: reqwest::Error) -> Trouble {
