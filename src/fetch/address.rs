@@ -242,3 +242,175 @@ fn embedded(ip: Ipv6Addr) -> Option<impl Iterator<Item = Ipv4Addr>> {
     };
     Some(held.into_iter().flatten())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(address: &str, range: &str) {
+        let ip: IpAddr = address.parse().unwrap();
+        let answer = judge(ip, 80, &[]).map_err(|refused| refused.range).err().unwrap_or("");
+        assert_eq!(answer, range, "{address}");
+    }
+
+    #[test]
+    fn edges_of_every_special_range_of_ipv4() {
+        for (first, last, range) in [
+            ("0.0.0.0", "0.255.255.255", "an address of \"this network\""),
+            ("10.0.0.0", "10.255.255.255", "a private address"),
+            ("100.64.0.0", "100.127.255.255", "an address shared by a carrier's customers"),
+            ("127.0.0.0", "127.255.255.255", "a loopback address"),
+            ("169.254.0.0", "169.254.255.255", "a link-local address"),
+            ("172.16.0.0", "172.31.255.255", "a private address"),
+            ("192.0.0.0", "192.0.0.255", "an address of an IETF protocol"),
+            ("192.0.2.0", "192.0.2.255", "an address for documentation"),
+            ("192.88.99.0", "192.88.99.255", "an address of 6to4 relays"),
+            ("192.168.0.0", "192.168.255.255", "a private address"),
+            ("198.18.0.0", "198.19.255.255", "an address for benchmarks"),
+            ("198.51.100.0", "198.51.100.255", "an address for documentation"),
+            ("203.0.113.0", "203.0.113.255", "an address for documentation"),
+            ("224.0.0.0", "239.255.255.255", "a multicast address"),
+            ("240.0.0.0", "255.255.255.254", "a reserved address"),
+            ("255.255.255.255", "255.255.255.255", "the broadcast address"),
+        ] {
+            check(first, range);
+            check(last, range);
+        }
+        for public in [
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.88.98.255",
+            "192.88.100.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "198.51.99.255",
+            "198.51.101.0",
+            "203.0.112.255",
+            "203.0.114.0",
+            "223.255.255.255",
+        ] {
+            check(public, "");
+        }
+    }
+
+    #[test]
+    fn edges_of_every_special_range_of_ipv6() {
+        let last = "ffff:ffff:ffff:ffff";
+        for (first, last, range) in [
+            ("::", "::", "the unspecified address"),
+            ("::1", "::1", "the loopback address"),
+            ("::2", "::fffe:ffff", "an IPv4-compatible address, long out of use"),
+            ("64:ff9b:1::", &format!("64:ff9b:1:ffff:{last}"), "an address of a local NAT64"),
+            ("100::", &format!("100::{last}"), "an address that discards what it is sent"),
+            ("100:0:0:1::", &format!("100:0:0:1:{last}"), "a dummy prefix"),
+            ("2001:1::", &format!("2001:1ff:ffff:ffff:{last}"), "an address of an IETF protocol"),
+            ("2001:db8::", &format!("2001:db8:ffff:ffff:{last}"), "an address for documentation"),
+            ("3fff::", &format!("3fff:fff:ffff:ffff:{last}"), "an address for documentation"),
+            ("5f00::", &format!("5f00:ffff:ffff:ffff:{last}"), "a segment routing identifier"),
+            ("fc00::", &format!("fdff:ffff:ffff:ffff:{last}"), "a unique local address"),
+            ("fe80::", &format!("febf:ffff:ffff:ffff:{last}"), "a link-local address"),
+            ("fec0::", &format!("feff:ffff:ffff:ffff:{last}"), "a site-local address"),
+            ("ff00::", &format!("ffff:ffff:ffff:ffff:{last}"), "a multicast address"),
+            ("4000::", &format!("5eff:ffff:ffff:ffff:{last}"), "not a global unicast address"),
+            ("1::", &format!("1fff:ffff:ffff:ffff:{last}"), "not a global unicast address"),
+            ("64:ff9b::1:0:0", "64:ff9b:0:ffff::1", "not a global unicast address"),
+        ] {
+            check(first, range);
+            check(last, range);
+        }
+        for public in
+            ["2000::", "2001:200::", "2001:db7::", "2001:db9::", "2003::", "2600::1", "3ffe:ffff::", "3fff:1000::"]
+        {
+            check(public, "");
+        }
+    }
+
+    #[test]
+    fn embedded_addresses_are_unwrapped_and_judged() {
+        let special = [("127.0.0.1", "a loopback address"), ("10.1.2.3", "a private address"), ("8.8.8.8", "")];
+        for (inner, range) in special {
+            let [a, b, c, d] = inner.parse::<Ipv4Addr>().unwrap().octets();
+            check(&format!("::ffff:{inner}"), range);
+            check(&format!("::ffff:0:{inner}"), range);
+            check(&format!("64:ff9b::{inner}"), range);
+            check(&format!("2002:{a:02x}{b:02x}:{c:02x}{d:02x}::1"), range);
+            // Teredo: the server plain, the client with its bits turned.
+            check(&format!("2001:0:{a:02x}{b:02x}:{c:02x}{d:02x}:0:0:f7f7:f7f7"), range);
+            check(&format!("2001:0:808:808:0:0:{:02x}{:02x}:{:02x}{:02x}", !a, !b, !c, !d), range);
+        }
+    }
+
+    #[test]
+    fn networks_allowed_all_the_same() {
+        for (allow, address, port, permitted) in [
+            ("127.0.0.1", "127.0.0.1", 80, true),
+            ("127.0.0.1", "127.0.0.2", 80, false),
+            ("127.0.0.1", "::ffff:127.0.0.1", 80, true),
+            ("10.0.0.0/8", "10.255.0.1", 1, true),
+            ("10.0.0.0/8", "64:ff9b::10.0.0.1", 1, false),
+            ("127.0.0.1:9000", "127.0.0.1", 9000, true),
+            ("127.0.0.1:9000", "127.0.0.1", 9001, false),
+            ("10.0.0.0/8:80", "10.1.1.1", 80, true),
+            ("::1", "::1", 80, true),
+            ("[::1]:8080", "::1", 8080, true),
+            ("[::1]:8080", "::1", 80, false),
+            ("[fd00::/8]:80", "fd12::1", 80, true),
+            ("[fd00::]/8:80", "fd12::1", 81, false),
+            ("fd00::/8", "fe80::1", 80, false),
+            ("0.0.0.0/0", "192.168.0.1", 80, true),
+            ("::/0", "192.168.0.1", 80, false),
+        ] {
+            let net: AllowNetwork = allow.parse().unwrap();
+            assert_eq!(judge(address.parse().unwrap(), port, &[net]).is_ok(), permitted, "{allow} {address}:{port}");
+        }
+    }
+
+    #[test]
+    fn entries_are_shown_as_they_are_read() {
+        for text in ["127.0.0.1", "10.0.0.0/8", "127.0.0.1:9000", "::1", "fd00::/8", "[::1]:8080", "[fd00::/8]:80"] {
+            assert_eq!(text.parse::<AllowNetwork>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_say_why() {
+        for (text, why) in [
+            ("localhost", "is not an address"),
+            ("", "is not an address"),
+            ("10.0.0", "is not an address"),
+            ("[::1", "is not an address"),
+            ("127.0.0.1:", "is a port from 1 to 65535"),
+            ("127.0.0.1:0", "is a port from 1 to 65535"),
+            ("127.0.0.1:65536", "is a port from 1 to 65535"),
+            ("10.0.0.0/33", "number from 0 to 32"),
+            ("fd00::/129", "number from 0 to 128"),
+            ("10.0.0.1/8", "10.0.0.0/8 is the network"),
+        ] {
+            let error = text.parse::<AllowNetwork>().unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_which_range_and_what_to_do() {
+        let refused = judge("169.254.169.254".parse().unwrap(), 80, &[]).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "169.254.169.254 is a link-local address, and only public addresses are contacted; if it is meant, add \
+             \"169.254.169.254\" to [fetch] allow-networks"
+        );
+    }
+}

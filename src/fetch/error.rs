@@ -11,7 +11,7 @@ use crate::schedule::moved::Hop;
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request that brought nothing. Printed with its causes by `{:#}` of anyhow.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{shown}: {trouble}")]
 pub struct FetchError {
     /// The URL that failed, fit to be shown.
@@ -22,6 +22,13 @@ pub struct FetchError {
     pub hops: Vec<Hop>,
     #[source]
     pub trouble: Trouble,
+}
+
+/// The URL with its secrets stays out of this, too.
+impl std::fmt::Debug for FetchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchError").field("shown", &self.shown).field("trouble", &self.trouble).finish()
+    }
 }
 
 impl FetchError {

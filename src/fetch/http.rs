@@ -186,7 +186,8 @@ impl Door {
 
     /// Asks, follows redirects, reads to the end. In all it takes no longer than `total_timeout`.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
-        let mut way = Way { url: clean(request.url), hops: Vec::new() };
+        let first = clean(request.url);
+        let mut way = Way { url: first.clone(), first, hops: Vec::new() };
         let limit = self.shared.settings.total_timeout;
         let answer = match tokio::time::timeout(limit, self.follow(&request, &mut way)).await {
             Ok(answer) => answer,
@@ -273,6 +274,7 @@ impl Door {
 
 /// How far redirects have led.
 struct Way {
+    first: Url,
     url: Url,
     hops: Vec<Hop>,
 }
@@ -289,7 +291,7 @@ impl Way {
         if self.hops.len() >= REDIRECTS {
             return refused(&format!("is the {}th in a row, one too many", REDIRECTS + 1));
         }
-        if to == self.url || self.hops.iter().any(|hop| hop.to == to) {
+        if to == self.first || self.hops.iter().any(|hop| hop.to == to) {
             return refused("leads back to where we have been");
         }
         self.hops.push(Hop { status, to: to.clone() });
@@ -463,13 +465,20 @@ fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Trouble {
             Some(_) => return Trouble::Dns(Cause::from(error)),
             None => {}
         }
-        let inner = here.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        if here.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if is_tls(here) {
             return Trouble::Tls(Cause::from(error));
         }
         cause = here.source();
     }
     if error.is_connect() { Trouble::Connect(Cause::from(error)) } else { Trouble::Protocol(Cause::from(error)) }
+}
+
+/// An I/O error hides what it was made of from `source`, and may be made of another one.
+fn is_tls(mut error: &(dyn std::error::Error + 'static)) -> bool {
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+        error = inner;
+    }
+    error.is::<rustls::Error>()
 }
 
 fn cut_short(error: reqwest::Error) -> Trouble {

@@ -100,3 +100,75 @@ impl Moved {
         self.agreed = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(path: &str) -> Url {
+        format!("https://example.org/{path}").parse().unwrap()
+    }
+
+    /// Each step: "" a success without redirect, "301 b 308 c" one through them, "other 301 b" to another feed, "x" a
+    /// failure. Expected: what is asked after each.
+    fn check(steps: &[(&str, &str)]) {
+        let (mut moved, configured) = (Moved::default(), url("a"));
+        for (at, (step, asked)) in steps.iter().enumerate() {
+            if *step == "x" {
+                moved.failed(&configured);
+            } else {
+                let words: Vec<&str> = step.split_whitespace().filter(|word| *word != "other").collect();
+                let hops = words.chunks(2).map(|hop| Hop { status: hop[0].parse().unwrap(), to: url(hop[1]) });
+                moved.succeeded(&configured, &hops.collect::<Vec<_>>(), !step.starts_with("other"));
+            }
+            assert_eq!(moved.ask(&configured), &url(asked), "step {at}: {step}");
+        }
+    }
+
+    #[test]
+    fn three_agreeing_successes_adopt() {
+        check(&[("301 b", "a"), ("301 b", "a"), ("301 b", "b"), ("", "b")]);
+        check(&[("301 b 308 c", "a"), ("308 b 301 c", "a"), ("301 b 308 c", "c")]);
+    }
+
+    #[test]
+    fn anything_else_begins_anew() {
+        check(&[("301 b", "a"), ("301 b", "a"), ("301 c", "a"), ("301 b", "a"), ("301 b", "a"), ("301 b", "b")]);
+        check(&[("301 b", "a"), ("301 b", "a"), ("", "a"), ("301 b", "a")]);
+        check(&[("301 b", "a"), ("301 b", "a"), ("x", "a"), ("301 b", "a")]);
+        check(&[("301 b", "a"), ("301 b", "a"), ("301 c 301 b", "a"), ("301 c 301 b", "a")]);
+        check(&[("301 b", "a"), ("301 b", "a"), ("other 301 b", "a"), ("301 b", "a")]);
+        for status in [302, 303, 307] {
+            let step = format!("301 b {status} c");
+            check(&[(&step, "a"), (&step, "a"), (&step, "a"), (&step, "a")]);
+        }
+    }
+
+    #[test]
+    fn three_failures_in_a_row_go_back() {
+        let adopted = [("301 b", "a"), ("301 b", "a"), ("301 b", "b")];
+        check(&[&adopted[..], &[("x", "b"), ("x", "b"), ("x", "a"), ("x", "a")]].concat());
+        check(&[&adopted[..], &[("x", "b"), ("x", "b"), ("", "b"), ("x", "b"), ("x", "b"), ("x", "a")]].concat());
+    }
+
+    #[test]
+    fn an_adopted_address_may_move_on_and_home() {
+        let adopted = [("301 b", "a"), ("301 b", "a"), ("301 b", "b")];
+        check(&[&adopted[..], &[("301 c", "b"), ("301 c", "b"), ("301 c", "c")]].concat());
+        check(&[&adopted[..], &[("301 a", "b"), ("301 a", "b"), ("301 a", "a")]].concat());
+    }
+
+    #[test]
+    fn another_configured_address_forgets() {
+        let (mut moved, first, second) = (Moved::default(), url("a"), url("z"));
+        let hops = [Hop { status: 301, to: url("b") }];
+        for polls in 1..=3 {
+            assert_eq!(moved.succeeded(&first, &hops, true), polls == 3);
+        }
+        assert_eq!(moved.suggestion(&first), Some(&url("b")));
+        assert_eq!(moved.ask(&second), &second);
+        assert_eq!(moved.suggestion(&second), None);
+        moved.failed(&second);
+        assert_eq!(moved.ask(&first), &first);
+    }
+}

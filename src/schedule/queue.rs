@@ -59,9 +59,10 @@ pub struct Queue {
     buckets: HashMap<Arc<str>, Bucket>,
     /// Source -> where it waits.
     waiting: HashMap<Arc<str>, (Arc<str>, Place)>,
-    /// When each bucket may start its first source; buckets that may not are absent.
-    ready: BTreeSet<(Time, Arc<str>)>,
-    /// Source's turn among those due at the same time: first come, first served.
+    /// When each bucket may start its first source, and its turn among those of that time; buckets that may not are
+    /// absent.
+    ready: BTreeSet<(Time, u64, Arc<str>)>,
+    /// Counts pushes and starts: first come, first served.
     turns: u64,
     /// The latest time seen: an earlier one means that the clock was set back.
     last: Option<Time>,
@@ -77,8 +78,10 @@ struct Bucket {
     next_start: Option<Time>,
     parked: Option<Time>,
     learned: Option<Learned>,
+    /// The turn of its last start: whoever has waited longer is before it.
+    served: u64,
     /// As it stands in [`Queue::ready`].
-    ready: Option<Time>,
+    ready: Option<(Time, u64)>,
 }
 
 /// A rate that a host has taught us by refusing.
@@ -138,21 +141,22 @@ impl Queue {
     /// The next step. Ask again after each `Start`.
     pub fn next(&mut self, now: Time) -> Next {
         self.notice_clock(now);
-        let Some((at, bucket)) = self.ready.first().cloned() else { return Next::Idle };
+        let Some((at, _, bucket)) = self.ready.first().cloned() else { return Next::Idle };
         if at > now {
             return Next::WaitUntil(at);
         }
         let default = self.default;
-        let Some((bucket_name, waits)) = self.buckets.get_mut(&bucket).map(|waits| (bucket.clone(), waits)) else {
-            return Next::Idle;
-        };
+        self.turns += 1;
+        // A bucket stands among the ready ones only while something waits in it.
+        let Some(waits) = self.buckets.get_mut(&bucket) else { return Next::Idle };
         let Some((_, source)) = waits.waiting.pop_first() else { return Next::Idle };
+        waits.served = self.turns;
         waits.ease(default.interval, now);
         waits.running += 1;
         waits.next_start = Some(now + waits.interval(default));
         self.waiting.remove(&source);
         self.settle(&bucket);
-        Next::Start { source, bucket: bucket_name }
+        Next::Start { source, bucket }
     }
 
     /// A request of this bucket has ended, however it did.
@@ -232,16 +236,16 @@ impl Queue {
     fn settle(&mut self, bucket: &Arc<str>) {
         let default = self.default;
         let Some(waits) = self.buckets.get_mut(bucket) else { return };
-        let ready = waits.may_start(default);
+        let ready = waits.may_start(default).map(|at| (at, waits.served));
         let before = std::mem::replace(&mut waits.ready, ready);
         if before == ready {
             return;
         }
-        if let Some(before) = before {
-            self.ready.remove(&(before, bucket.clone()));
+        if let Some((at, turn)) = before {
+            self.ready.remove(&(at, turn, bucket.clone()));
         }
-        if let Some(ready) = ready {
-            self.ready.insert((ready, bucket.clone()));
+        if let Some((at, turn)) = ready {
+            self.ready.insert((at, turn, bucket.clone()));
         }
     }
 
@@ -279,5 +283,218 @@ impl Bucket {
         if learned.interval <= default {
             self.learned = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::UNIX_EPOCH + TimeDelta::seconds(1_000_000_000 + seconds)
+    }
+
+    fn queue(connections: usize, interval: i64) -> Queue {
+        Queue::new(Budget { connections, interval: TimeDelta::seconds(interval) })
+    }
+
+    fn start(queue: &mut Queue, now: i64) -> String {
+        match queue.next(at(now)) {
+            Next::Start { source, .. } => source.to_string(),
+            Next::WaitUntil(until) => format!("wait {}", (until - at(0)).num_seconds()),
+            Next::Idle => "idle".to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn check(queue: &mut Queue, now: i64, expected: &[&str]) {
+        let found: Vec<String> = expected.iter().map(|_| start(queue, now)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn buckets_of_urls() {
+        for (url, expected) in [
+            ("https://feeds.bbci.co.uk/news/rss.xml", "bbci.co.uk"),
+            ("https://www.Example.COM./feed", "example.com"),
+            ("https://a.github.io/feed", "a.github.io"),
+            ("https://github.io/feed", "github.io"),
+            ("http://localhost:8080/", "localhost"),
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
+            ("http://127.0.0.1/", "127.0.0.1:80"),
+            ("https://[::1]/", "[::1]:443"),
+            ("https://feeds.example.test/", "example.test"),
+            ("https://xn--bcher-kva.example/", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(bucket(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn due_times_and_idleness() {
+        let mut queue = queue(2, 0);
+        check(&mut queue, 0, &["idle"]);
+        queue.push("b", "x", at(20));
+        queue.push("a", "x", at(10));
+        check(&mut queue, 0, &["wait 10"]);
+        check(&mut queue, 10, &["a", "wait 20"]);
+        // Moved to another time and another bucket; it waits once.
+        queue.push("b", "y", at(15));
+        assert_eq!(queue.len(), 1);
+        check(&mut queue, 15, &["b", "idle"]);
+        queue.push("c", "y", at(30));
+        assert!(queue.remove("c") && !queue.remove("c"));
+        check(&mut queue, 40, &["idle"]);
+    }
+
+    #[test]
+    fn one_start_in_each_interval_and_so_many_at_once() {
+        let mut queue = queue(2, 1);
+        (0..4).for_each(|n| queue.push(&n.to_string(), "x", at(0)));
+        check(&mut queue, 0, &["0", "wait 1"]);
+        check(&mut queue, 1, &["1", "idle"]);
+        queue.finished("x", at(5));
+        check(&mut queue, 5, &["2", "idle"]);
+        queue.finished("x", at(5));
+        check(&mut queue, 5, &["wait 6"]);
+        // Finished more often than started: nothing breaks.
+        (0..9).for_each(|_| queue.finished("x", at(5)));
+        check(&mut queue, 6, &["3", "idle"]);
+    }
+
+    #[test]
+    fn no_bucket_delays_another() {
+        let mut queue = queue(1, 1);
+        (0..1000).for_each(|n| queue.push(&format!("big {n}"), "big", at(0)));
+        queue.push("small", "small", at(1));
+        queue.push("tiny", "tiny", at(2));
+        check(&mut queue, 0, &["big 0", "wait 1"]);
+        check(&mut queue, 2, &["small", "tiny", "idle"]);
+        queue.finished("big", at(2));
+        queue.park("big", at(100), at(2));
+        queue.finished("small", at(3));
+        queue.push("small", "small", at(50));
+        check(&mut queue, 3, &["wait 50"]);
+        check(&mut queue, 60, &["small", "wait 100"]);
+        check(&mut queue, 100, &["big 1", "idle"]);
+    }
+
+    #[test]
+    fn buckets_take_turns() {
+        let mut queue = queue(9, 0);
+        for bucket in ["x", "y", "z"] {
+            (0..3).for_each(|n| queue.push(&format!("{bucket}{n}"), bucket, at(0)));
+        }
+        let order: Vec<String> = (0..9).map(|now| start(&mut queue, now)).collect();
+        for turn in order.chunks(3) {
+            let mut buckets: Vec<&str> = turn.iter().map(|source| &source[..1]).collect();
+            buckets.sort_unstable();
+            assert_eq!(buckets, ["x", "y", "z"], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn parking_is_at_most_a_day() {
+        let mut queue = queue(1, 1);
+        queue.push("a", "x", at(0));
+        queue.park("x", at(1_000_000), at(0));
+        check(&mut queue, 0, &["wait 86400"]);
+    }
+
+    #[test]
+    fn a_clock_set_back_takes_all_times_with_it() {
+        let mut queue = queue(1, 1);
+        queue.push("a", "x", at(1000));
+        queue.push("b", "x", at(1060));
+        queue.push("c", "y", at(1060));
+        queue.park("y", at(1100), at(1000));
+        check(&mut queue, 1000, &["a", "wait 1100"]);
+        // An hour earlier: the same waits from there.
+        check(&mut queue, -2600, &["wait -2500"]);
+        queue.finished("x", at(-2600));
+        check(&mut queue, -2600, &["wait -2540"]);
+        check(&mut queue, -2540, &["b", "wait -2500"]);
+        // Forward: all is due, each bucket still one at a time.
+        (0..5).for_each(|n| queue.push(&format!("d{n}"), "z", at(0)));
+        check(&mut queue, 1_000_000, &["c", "d0", "idle"]);
+    }
+
+    /// A host that allows one request a minute, ten of its feeds, and a clock that this loop turns.
+    #[test]
+    fn the_rate_that_a_host_allows_is_learned() {
+        let mut queue = queue(2, 1);
+        (0..10).for_each(|n| queue.push(&n.to_string(), "x", at(0)));
+        let (mut fresh, mut refusals, mut allowed_from, mut now) = (Vec::new(), Vec::new(), 0, 0);
+        while fresh.len() < 10 {
+            match queue.next(at(now)) {
+                Next::WaitUntil(until) => now = (until - at(0)).num_seconds(),
+                Next::Idle => panic!("nothing waits at {now}"),
+                Next::Start { source, bucket } if now < allowed_from => {
+                    let wait = TimeDelta::seconds(allowed_from - now);
+                    refusals.push(now);
+                    queue.refused(&bucket, Some(wait), at(now), at(now));
+                    queue.park(&bucket, at(now) + wait, at(now));
+                    queue.finished(&bucket, at(now));
+                    queue.push(&source, &bucket, at(now) + wait);
+                }
+                Next::Start { source, bucket } => {
+                    allowed_from = now + 60;
+                    fresh.push((source, now));
+                    queue.finished(&bucket, at(now));
+                }
+            }
+        }
+        assert!(now <= 15 * 60, "{fresh:?}");
+        assert!(refusals.len() <= 1, "{refusals:?}");
+    }
+
+    #[test]
+    fn a_rate_without_a_header_is_learned_by_doubling_and_eased_slowly() {
+        let mut queue = queue(2, 1);
+        for now in [0, 10, 20] {
+            queue.refused("x", None, at(now), at(now));
+        }
+        // Started before the last lesson: no new one.
+        queue.refused("x", None, at(5), at(21));
+        let learned = queue.learned();
+        assert_eq!(learned.get("x").map(|known| known.interval.num_seconds()), Some(8));
+        let day = 86_400;
+        queue.push("a", "x", at(day + 20));
+        check(&mut queue, day + 20, &["a"]);
+        assert_eq!(queue.learned().get("x").map(|known| known.interval.num_milliseconds()), Some(7200));
+        let mut again = Queue::new(Budget { connections: 2, interval: TimeDelta::seconds(1) });
+        queue.learned().iter().for_each(|(bucket, known)| again.learn(bucket, *known));
+        assert_eq!(again.learned(), queue.learned());
+        for n in 2..60 {
+            queue.finished("x", at(n * day + 20));
+            queue.push("a", "x", at(n * day + 20));
+            check(&mut queue, n * day + 20, &["a"]);
+        }
+        assert!(queue.learned().is_empty(), "back at its own pace");
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_and_many_are_no_burden() {
+        let mut queue = queue(2, 1);
+        for round in 0..3 {
+            for n in 0..20_000 {
+                queue.push(&format!("source {n}"), &format!("host {}", n % 5000), at(round * 100_000));
+            }
+            let mut now = round * 100_000;
+            let mut started = 0;
+            while started < 20_000 {
+                match queue.next(at(now)) {
+                    Next::Start { bucket, .. } => {
+                        started += 1;
+                        queue.finished(&bucket, at(now + 1));
+                    }
+                    Next::WaitUntil(until) => now = (until - at(0)).num_seconds(),
+                    Next::Idle => panic!("{started} at {now}"),
+                }
+                now = now.max((queue.last.unwrap() - at(0)).num_seconds());
+            }
+        }
+        assert!(queue.is_empty() && queue.ready.is_empty());
+        assert!(queue.buckets.is_empty(), "{}", queue.buckets.len());
     }
 }

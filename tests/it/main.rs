@@ -2,6 +2,8 @@
 
 mod config;
 mod corpus;
-mod feeds;
+mod cron;
+mod http;
+mod origin;
 mod render;
 mod render_pages;
