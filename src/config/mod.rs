@@ -3,17 +3,25 @@
 //! May use: `model`, `schedule` (cron lines), `sections` (rules), `parse::opml`; reads the configuration and the files
 //! that it names (OPML, secrets). Never: the network, the store, a clock.
 
-pub mod complaint;
 pub mod find;
-pub mod settings;
+pub mod keys;
+pub mod schema;
+
+mod file;
+
+mod table;
+
+mod value;
 
 mod check;
-mod file;
-pub mod keys;
-mod rules;
+
 mod sources;
-mod table;
-mod value;
+
+mod rules;
+
+pub mod settings;
+
+pub mod complaint;
 
 use std::path::Path;
 
