@@ -21,9 +21,7 @@ pub(super) struct Scope<'s, 'a> {
 pub(super) fn read(tables: Vec<Table<'_>>, of: Option<&str>, scope: &Scope<'_, '_>) -> Vec<Rule> {
     let numbered = tables.iter().enumerate();
     let read = numbered.filter_map(|(index, table)| {
-        let when = table.value("when");
-        let when =
-            when.map(|value| condition(&table.as_table(value, keys::CONDITION, "a condition".to_owned()), scope));
+        let when = table.value("when").map(|value| nested(table, value, scope));
         let then = table.value("then").map(|value| actions(table, value, scope));
         let label = match of {
             Some(source) => format!("rule {} of source {source}", index + 1),

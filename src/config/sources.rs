@@ -157,13 +157,8 @@ impl<'a> Sources<'a> {
             }
             Entry::Occupied(taken) => {
                 let wrong = Wrong::new(format!("a second source is called {:?}", name.value));
-                let first = taken.get().clone().unwrap_or(0..0);
-                table.desk.error_with(
-                    &name.span,
-                    wrong.next("every source has a name of its own"),
-                    &first,
-                    "the first",
-                );
+                let wrong = wrong.next("every source has a name of its own");
+                table.desk.error_with(&name.span, wrong, &taken.get().span, "the first");
             }
         }
         Some(name.value)
@@ -225,19 +220,14 @@ impl<'a> Sources<'a> {
                 }
             };
             let mut sections = template.sections.clone();
-            for folder in outline.folders.iter().filter(|folder| !folder.trim().is_empty()) {
-                match names.by_word(folder) {
-                    Some(section) => sections.push(section.to_owned()),
-                    None if unknown_folders.insert(folder.clone()) => {
-                        let meant = nearest(folder, names.words()).map(|word| format!("{word:?}"));
-                        warn(
-                            format!("the folder {folder:?} names no section"),
-                            meant,
-                            "its feeds are read all the same; an alias of a section would take them in",
-                        );
-                    }
-                    None => {}
-                }
+            let folders = || outline.folders.iter().filter(|folder| !folder.trim().is_empty());
+            let named: Vec<&str> = folders().filter_map(|folder| names.by_word(folder)).collect();
+            if let (true, Some(folder)) = (named.is_empty(), folders().next_back())
+                && unknown_folders.insert(folder.clone())
+            {
+                let meant = nearest(folder, names.all()).map(|word| format!("{word:?}"));
+                let next = "its feeds are read all the same; an alias of a section would take them in";
+                warn(format!("the folder {folder:?} names no section"), meant, next);
             }
             sections.extend(named.into_iter().map(str::to_owned));
             let credentials = take_userinfo(&mut url);
@@ -411,12 +401,6 @@ fn refuse_what_does_not_fit(table: &Table<'_>, kind: &str) {
     if table.has("section-line") && kind != "folder" {
         let wrong = Wrong::new("section-line is for a source with a folder").next("leave it out");
         table.desk.error(&table.key_span("section-line"), wrong);
-    }
-    if table.is_set("full-text") {
-        let wrong = Wrong::new("full-text is not available yet");
-        table
-            .desk
-            .error(&table.key_span("full-text"), wrong.next("leave it out: entries have the text that the feed gives"));
     }
 }
 
