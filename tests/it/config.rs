@@ -157,6 +157,17 @@ fn every_key_is_read() {
     }
 }
 
+/// `UPDATE_EXPECT=1` writes the file anew.
+#[test]
+fn the_schema_is_that_of_the_keys() {
+    let file = root().join("config/newsdesk.schema.json");
+    let made = format!("{:#}\n", newsdesk::config::schema::schema());
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&file, &made).unwrap();
+    }
+    assert!(fs::read_to_string(&file).unwrap_or_default() == made, "UPDATE_EXPECT=1 cargo test writes {file:?} anew");
+}
+
 #[test]
 fn nothing_at_all_is_a_configuration() {
     let settings = config::defaults(&locations());
