@@ -13,7 +13,7 @@ use rss::{Category, Channel, Enclosure, Guid, Image, Item, Source};
 
 use crate::model::{self, Feed};
 
-use super::fragment::{Fragment, Piece, is_absolute, is_media_type};
+use super::fragment::{Piece, is_absolute, is_media_type};
 use super::text;
 
 const ITEM: &[u8] = b"<item>";
@@ -30,10 +30,10 @@ const NAMESPACES: [(&str, &str); 4] = [
     ("media", "http://search.yahoo.com/mrss/"),
 ];
 
-pub(super) fn document(feed: &Feed, fragments: &[&Fragment]) -> Vec<u8> {
+pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let head = channel(feed).write_to(Vec::new()).unwrap_or_default(); // a Vec takes every write
     let head = head.strip_suffix(ITEM_TAIL).unwrap_or(&head);
-    let body: usize = fragments.iter().map(|fragment| fragment.rss.len() + 1).sum();
+    let body: usize = fragments.clone().map(|fragment| fragment.len() + 1).sum();
     let mut bytes = Vec::with_capacity(head.len() + body + 256);
     match find(head, NO_TITLE) {
         Some(at) => {
@@ -45,7 +45,7 @@ pub(super) fn document(feed: &Feed, fragments: &[&Fragment]) -> Vec<u8> {
     }
     bytes.push(b'\n');
     for fragment in fragments {
-        bytes.extend_from_slice(&fragment.rss);
+        bytes.extend_from_slice(fragment);
         bytes.push(b'\n');
     }
     bytes.extend_from_slice(ITEM_TAIL);
