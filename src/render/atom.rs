@@ -113,7 +113,13 @@ fn links(piece: &Piece<'_>) -> Vec<Link> {
         hreflang: None,
     }));
     if let Some(image) = piece.lone_image() {
-        links.push(Link { href: image.into_owned(), rel: "enclosure".to_owned(), ..Link::default() });
+        let kind = Some(text::media_type_by_ending(&image)).filter(|kind| kind.starts_with("image/"));
+        links.push(Link {
+            href: image.into_owned(),
+            rel: "enclosure".to_owned(),
+            mime_type: kind.map(str::to_owned),
+            ..Link::default()
+        });
     }
     links
 }

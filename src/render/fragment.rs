@@ -81,6 +81,8 @@ pub(super) fn print(entry: &FeedEntry) -> Print {
     blake3::hash(&serde_json::to_vec(&all).unwrap_or_default()) // plain data always serializes
 }
 
+const YEAR_1990: i64 = 631_152_000;
+
 /// Renders one entry in the three formats.
 pub fn make(entry: &FeedEntry, manner: &Manner) -> Fragment {
     let piece = Piece::of(entry, manner);
@@ -301,7 +303,8 @@ fn origin(origin: &Origin) -> Origin {
         },
         link,
         feed,
-        updated: origin.updated.map(text::instant),
+        // Feeds are younger than that; such a date is a default of some program.
+        updated: origin.updated.map(text::instant).filter(|updated| updated.timestamp() >= YEAR_1990),
         subtitle: words(&origin.subtitle),
         icon: address(&origin.icon),
         rights: words(&origin.rights),

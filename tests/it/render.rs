@@ -229,7 +229,7 @@ fn the_same_ids_order_and_instants_in_all_three() {
 fn titles_in_rss_use_the_references_of_the_profile() {
     let documents = published(&feed(vec![entry(1, titled("AT&T <b>"))]));
     let rss = String::from_utf8(documents.rss).unwrap();
-    assert!(rss.contains("<title>AT&#x26;T &#x3C;b&#x3E;</title>"), "{rss}");
+    assert!(rss.contains("<title>AT&#x26;T &#x3C;b&gt;</title>"), "{rss}");
     assert!(rss.contains("<title>Politics &#x26; more</title>"), "{rss}");
 }
 
