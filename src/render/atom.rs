@@ -12,7 +12,7 @@ use atom_syndication::{
 
 use crate::model::{self, Feed, Time, Tombstone};
 
-use super::fragment::{Fragment, Piece, is_absolute, is_media_type};
+use super::fragment::{Piece, is_absolute, is_media_type};
 use super::text;
 
 const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
@@ -23,16 +23,16 @@ const BARE: WriteConfig = WriteConfig { write_document_declaration: false, inden
 /// Namespace of `at:deleted-entry` (RFC 6721).
 const TOMBSTONES: &str = "http://purl.org/atompub/tombstones/1.0";
 
-pub(super) fn document(feed: &Feed, fragments: &[&Fragment]) -> Vec<u8> {
+pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let head = head(feed).write_with_config(Vec::new(), BARE).unwrap_or_default(); // a Vec takes every write
     let head = head.strip_suffix(FEED_END).unwrap_or(&head);
-    let body: usize = fragments.iter().map(|fragment| fragment.atom.len() + 1).sum();
+    let body: usize = fragments.clone().map(|fragment| fragment.len() + 1).sum();
     let mut bytes = Vec::with_capacity(DECLARATION.len() + head.len() + body + FEED_END.len() + 2);
     bytes.extend_from_slice(DECLARATION);
     bytes.extend_from_slice(head);
     bytes.push(b'\n');
     for fragment in fragments {
-        bytes.extend_from_slice(&fragment.atom);
+        bytes.extend_from_slice(fragment);
         bytes.push(b'\n');
     }
     bytes.extend_from_slice(FEED_END);
@@ -113,7 +113,13 @@ fn links(piece: &Piece<'_>) -> Vec<Link> {
         hreflang: None,
     }));
     if let Some(image) = piece.lone_image() {
-        links.push(Link { href: image.into_owned(), rel: "enclosure".to_owned(), ..Link::default() });
+        let kind = Some(text::media_type_by_ending(&image)).filter(|kind| kind.starts_with("image/"));
+        links.push(Link {
+            href: image.into_owned(),
+            rel: "enclosure".to_owned(),
+            mime_type: kind.map(str::to_owned),
+            ..Link::default()
+        });
     }
     links
 }

@@ -5,8 +5,11 @@
 //! and may be kept as long as both are the same.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::model::{AlsoIn, Category, Enclosure, EntryId, Feed, FeedEntry, Html, Link, Origin, Person, Stated, Time};
+use crate::model::{
+    AlsoIn, Category, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Link, Origin, Person, Stated, Time,
+};
 
 use super::text;
 
@@ -42,6 +45,43 @@ pub struct Fragment {
     /// `{...}`
     pub json: Vec<u8>,
 }
+
+/// The fragments of one feed, kept from one revision to the next.
+#[derive(Debug, Clone, Default)]
+pub struct Fragments {
+    manner: Option<Manner>,
+    kept: BTreeMap<EntryId, (Print, Fragment)>,
+}
+
+/// Hash of all that a fragment depends on, besides the manner.
+pub(super) type Print = blake3::Hash;
+
+impl Fragments {
+    /// What is kept, unless it was made for another manner of feed.
+    pub(super) fn of_manner(self, manner: &Manner) -> Self {
+        if self.manner.as_ref() == Some(manner) { self } else { Self::default() }
+    }
+
+    /// The fragment of this very entry, if it is kept.
+    pub(super) fn take(&mut self, id: &EntryId, print: &Print) -> Option<Fragment> {
+        let (kept, fragment) = self.kept.remove(id)?;
+        (kept == *print).then_some(fragment)
+    }
+
+    pub(super) fn keep(manner: Manner, prints: Vec<Print>, fragments: Vec<Fragment>) -> Self {
+        let kept = prints.into_iter().zip(fragments).map(|(print, fragment)| (fragment.id.clone(), (print, fragment)));
+        Self { manner: Some(manner), kept: kept.collect() }
+    }
+}
+
+pub(super) fn print(entry: &FeedEntry) -> Print {
+    let FeedEntry { entry: Entry { id, stated, effective, updated, .. }, origin, link, also_in } = entry;
+    let also_in: Vec<(&str, &str)> = also_in.iter().map(|other| (&*other.name, &*other.link)).collect();
+    let all = (id, stated, effective, updated, origin, link, also_in);
+    blake3::hash(&serde_json::to_vec(&all).unwrap_or_default()) // plain data always serializes
+}
+
+const YEAR_1990: i64 = 631_152_000;
 
 /// Renders one entry in the three formats.
 pub fn make(entry: &FeedEntry, manner: &Manner) -> Fragment {
@@ -81,7 +121,7 @@ pub(super) struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    fn of(entry: &'a FeedEntry, manner: &Manner) -> Self {
+    pub fn of(entry: &'a FeedEntry, manner: &Manner) -> Self {
         let stated = &entry.entry.stated;
         let origin = origin(&entry.origin);
         let own_title = text::line(&stated.title);
@@ -263,7 +303,8 @@ fn origin(origin: &Origin) -> Origin {
         },
         link,
         feed,
-        updated: origin.updated.map(text::instant),
+        // Feeds are younger than that; such a date is a default of some program.
+        updated: origin.updated.map(text::instant).filter(|updated| updated.timestamp() >= YEAR_1990),
         subtitle: words(&origin.subtitle),
         icon: address(&origin.icon),
         rights: words(&origin.rights),

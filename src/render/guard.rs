@@ -480,3 +480,74 @@ impl JsonItem<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refuses(xml: &str, because: &str) {
+        let read = read_xml(xml).map(|feed| feed.entries.len());
+        assert!(read.as_ref().is_err_and(|reason| reason.contains(because)), "{xml:?} gave {read:?}");
+    }
+
+    #[test]
+    fn what_is_not_xml_does_not_pass() {
+        for xml in [
+            "",
+            "<feed>",
+            "<feed></feeds>",
+            "<feed/>text",
+            "<feed></feed><feed></feed>",
+            "<feed>a & b</feed>",
+            "<feed>&nbsp;</feed>",
+            "<feed>&#0;</feed>",
+            "<feed>&#xFFFE;</feed>",
+            "<feed>]]></feed>",
+            "<feed a=\"1\" a=\"2\"/>",
+            "<feed a=\"<\"/>",
+            "<feed a=1/>",
+            "<feed><!-- a -- b --></feed>",
+        ] {
+            assert!(read_xml(xml).is_err(), "{xml:?}");
+        }
+        refuses("<feed>\u{1}</feed>", "U+0001");
+        refuses("<feed>\u{fffe}</feed>", "U+FFFE");
+        refuses("<feed a=\"&#1;\"/>", "forbids");
+        refuses("<x:feed/>", "not declared");
+        refuses("<feed x:a=\"1\"/>", "is wrong");
+        refuses("<!DOCTYPE feed><feed></feed>", "no use for");
+        refuses(&"<a>".repeat(100_000), "too deep");
+    }
+
+    #[test]
+    fn addresses_must_be_whole() {
+        refuses("<rss><channel><item><link>/a</link></item></channel></rss>", "not an absolute URL");
+        refuses("<rss><channel><item><guid>4711</guid></item></channel></rss>", "not an absolute URL");
+        refuses("<rss><channel><item><enclosure url=\"a.mp3\"/></item></channel></rss>", "not an absolute URL");
+        refuses("<rss><channel><link>https://e.example/ü</link></channel></rss>", "no URL may hold");
+        refuses(
+            "<feed xmlns=\"http://www.w3.org/2005/Atom\"><entry><link href=\"a\"/></entry></feed>",
+            "not an absolute URL",
+        );
+        assert!(read_xml("<rss><channel><item><guid isPermaLink=\"false\">4711</guid></item></channel></rss>").is_ok());
+    }
+
+    #[test]
+    fn an_entry_reads_back_as_it_was_written() {
+        let expected =
+            [Expected { id: "tag:e.example,2026:1".into(), published: 1_774_605_600, updated: 1_774_605_600 }];
+        let item = |guid: &str, date: &str, title: &str| {
+            let xml = format!(
+                "<rss xmlns:atom=\"http://www.w3.org/2005/Atom\"><channel><item><title>{title}</title><link>https://e.example/1</link>\
+                 <guid isPermaLink=\"false\">{guid}</guid><pubDate>{date}</pubDate><atom:updated>2026-03-27T10:00:00Z</atom:updated></item></channel></rss>"
+            );
+            read_xml(&xml).and_then(|feed| compare(&expected, &feed.entries))
+        };
+        let date = "Fri, 27 Mar 2026 10:00:00 +0000";
+        assert_eq!(item("tag:e.example,2026:1", date, "T"), Ok(()));
+        assert!(item("tag:e.example,2026:2", date, "T").unwrap_err().contains("was read"));
+        assert!(item("tag:e.example,2026:1", "Fri, 27 Mar 2026 10:00:01 +0000", "T").unwrap_err().contains("dates"));
+        assert!(item("tag:e.example,2026:1", "27. März", "T").unwrap_err().contains("not a date"));
+        assert!(item("tag:e.example,2026:1", date, " ").unwrap_err().contains("no title"));
+    }
+}

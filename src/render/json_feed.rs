@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::model::{self, Feed};
 
-use super::fragment::{Fragment, Piece, is_absolute, is_media_type};
+use super::fragment::{Piece, is_absolute, is_media_type};
 use super::text;
 
-pub(super) fn document(feed: &Feed, fragments: &[&Fragment]) -> Vec<u8> {
+pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let head = serde_json::to_vec(&head(feed)).unwrap_or_default(); // plain data always serializes
     let head = head.strip_suffix(b"}").unwrap_or(&head);
-    let body: usize = fragments.iter().map(|fragment| fragment.json.len() + 2).sum();
+    let body: usize = fragments.clone().map(|fragment| fragment.len() + 2).sum();
     let mut bytes = Vec::with_capacity(head.len() + body + 32);
     bytes.extend_from_slice(head);
     bytes.extend_from_slice(b",\"items\":[");
-    for (at, fragment) in fragments.iter().enumerate() {
+    for (at, fragment) in fragments.enumerate() {
         bytes.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
-        bytes.extend_from_slice(&fragment.json);
+        bytes.extend_from_slice(fragment);
     }
     bytes.extend_from_slice(b"\n]}\n");
     bytes

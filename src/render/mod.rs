@@ -15,8 +15,13 @@ pub mod page;
 mod rss;
 pub mod text;
 
-use crate::model::{EntryId, Feed};
+use std::collections::BTreeSet;
+
+use crate::model::{EntryId, Feed, FeedEntry};
 use fragment::{Fragment, Manner};
+
+pub use fragment::Fragments;
+pub use guard::Refused;
 
 /// File names of the three documents, beside [`Feed::page`].
 pub const ATOM: &str = "atom.xml";
@@ -47,47 +52,84 @@ pub struct Left {
     pub reason: String,
 }
 
+/// One of the three formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Atom,
+    Rss,
+    Json,
+}
+
 /// The feed as it is, unchecked. Pure: the same feed gives the same bytes.
 pub fn documents(feed: &Feed) -> Documents {
     let manner = Manner::of(feed);
     let fragments: Vec<Fragment> = feed.entries.iter().map(|entry| fragment::make(entry, &manner)).collect();
-    assemble(feed, &fragments.iter().collect::<Vec<_>>())
+    assemble(feed, &fragments)
+}
+
+/// One document of the feed, unchecked; the same bytes as in [`documents`].
+pub fn document(feed: &Feed, format: Format) -> Vec<u8> {
+    let manner = Manner::of(feed);
+    let one = |render: fn(&fragment::Piece<'_>) -> Vec<u8>| -> Vec<Vec<u8>> {
+        feed.entries.iter().map(|entry| render(&fragment::Piece::of(entry, &manner))).collect()
+    };
+    match format {
+        Format::Atom => atom::document(feed, one(atom::entry).iter().map(Vec::as_slice)),
+        Format::Rss => rss::document(feed, one(rss::item).iter().map(Vec::as_slice)),
+        Format::Json => json_feed::document(feed, one(json_feed::item).iter().map(Vec::as_slice)),
+    }
 }
 
 /// The feed as it may go live: every fragment and every document was read back by [`guard`]. Entries that fail are left
 /// out and named; the rest is published. `Err`: the feed itself cannot be published (its own id, title or address is
 /// wrong); what was live before stays.
-pub fn documents_checked(feed: &Feed) -> Result<(Documents, Vec<Left>), guard::Refused> {
+pub fn documents_checked(feed: &Feed) -> Result<(Documents, Vec<Left>), Refused> {
+    documents_with(feed, &mut Fragments::default())
+}
+
+/// As [`documents_checked`], with fragments kept from one revision of this feed to the next: an entry that did not
+/// change is neither rendered nor checked again. The bytes are the same as without. `kept` holds afterwards what this
+/// feed consists of and nothing else, so it is bounded by the feed's length; keep one for each feed.
+pub fn documents_with(feed: &Feed, kept: &mut Fragments) -> Result<(Documents, Vec<Left>), Refused> {
     let manner = Manner::of(feed);
     let mut left = Vec::new();
-    let mut kept = Vec::with_capacity(feed.entries.len());
+    let mut entries = Vec::with_capacity(feed.entries.len());
     let mut fragments = Vec::with_capacity(feed.entries.len());
-    let mut ids = std::collections::BTreeSet::new();
+    let mut prints = Vec::with_capacity(feed.entries.len());
+    let mut ids = BTreeSet::new();
+    let mut before = std::mem::take(kept).of_manner(&manner);
     for entry in &feed.entries {
-        let fragment = fragment::make(entry, &manner);
-        let verdict = guard::fragment(entry, &fragment).and_then(|()| match ids.insert(&entry.entry.id) {
-            true => Ok(()),
-            false => Err("its id stands in the feed already".to_owned()),
-        });
-        match verdict {
-            Ok(()) => {
-                kept.push(entry);
+        if !ids.insert(&entry.entry.id) {
+            left.push(Left { id: entry.entry.id.clone(), reason: "its id stands in the feed already".to_owned() });
+            continue;
+        }
+        let print = fragment::print(entry);
+        let fragment = before.take(&entry.entry.id, &print);
+        match fragment.map_or_else(|| checked_fragment(entry, &manner), Ok) {
+            Ok(fragment) => {
+                entries.push(entry);
                 fragments.push(fragment);
+                prints.push(print);
             }
             Err(reason) => left.push(Left { id: entry.entry.id.clone(), reason }),
         }
     }
-    let documents = assemble(feed, &fragments.iter().collect::<Vec<_>>());
-    guard::documents(feed, &kept, &documents)?;
+    let documents = assemble(feed, &fragments);
+    guard::documents(feed, &entries, &documents)?;
+    *kept = Fragments::keep(manner, prints, fragments);
     Ok((documents, left))
+}
+fn checked_fragment(entry: &FeedEntry, manner: &Manner) -> Result<Fragment, String> {
+    let fragment = fragment::make(entry, manner);
+    guard::fragment(entry, &fragment).map(|()| fragment)
 }
 
 /// Head, fragments in order, tail.
-pub fn assemble(feed: &Feed, fragments: &[&Fragment]) -> Documents {
+fn assemble(feed: &Feed, fragments: &[Fragment]) -> Documents {
     Documents {
-        atom: atom::document(feed, fragments),
-        rss: rss::document(feed, fragments),
-        json: json_feed::document(feed, fragments),
+        atom: atom::document(feed, fragments.iter().map(|fragment| fragment.atom.as_slice())),
+        rss: rss::document(feed, fragments.iter().map(|fragment| fragment.rss.as_slice())),
+        json: json_feed::document(feed, fragments.iter().map(|fragment| fragment.json.as_slice())),
     }
 }
 

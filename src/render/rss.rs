@@ -1,8 +1,8 @@
 //! RSS 2.0, written with the `rss` crate, in the manner of the RSS Advisory Board's profile.
 //!
-//! An item is the only one of a channel, cut out of its document. The crate writes `&` in a title as `&amp;`, which
-//! readers disagree about; the profile's hexadecimal references are read alike by all. So titles are written here and
-//! put in front of what the crate made.
+//! An item is the only one of a channel, cut out of its document. The crate writes `&` as `&amp;` and `<` as `&lt;`,
+//! which readers of plain text in RSS disagree about; the profile's hexadecimal references are read alike by all, so
+//! they are put in their places.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,11 @@ use rss::{Category, Channel, Enclosure, Guid, Image, Item, Source};
 
 use crate::model::{self, Feed};
 
-use super::fragment::{Fragment, Piece, is_absolute, is_media_type};
+use super::fragment::{Piece, is_absolute, is_media_type};
 use super::text;
 
 const ITEM: &[u8] = b"<item>";
 
-/// What the crate writes for a channel's title that is empty.
-const NO_TITLE: &[u8] = b"<title></title>";
 const ITEM_TAIL: &[u8] = b"</channel></rss>";
 
 /// All that a head declares, whatever the entries use: an item's fragment stands in every document.
@@ -30,22 +28,15 @@ const NAMESPACES: [(&str, &str); 4] = [
     ("media", "http://search.yahoo.com/mrss/"),
 ];
 
-pub(super) fn document(feed: &Feed, fragments: &[&Fragment]) -> Vec<u8> {
+pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let head = channel(feed).write_to(Vec::new()).unwrap_or_default(); // a Vec takes every write
     let head = head.strip_suffix(ITEM_TAIL).unwrap_or(&head);
-    let body: usize = fragments.iter().map(|fragment| fragment.rss.len() + 1).sum();
+    let body: usize = fragments.clone().map(|fragment| fragment.len() + 1).sum();
     let mut bytes = Vec::with_capacity(head.len() + body + 256);
-    match find(head, NO_TITLE) {
-        Some(at) => {
-            bytes.extend_from_slice(head.get(..at).unwrap_or_default());
-            push_title(&mut bytes, &super::title(feed));
-            bytes.extend_from_slice(head.get(at + NO_TITLE.len()..).unwrap_or_default());
-        }
-        None => bytes.extend_from_slice(head),
-    }
+    push_numeric(&mut bytes, head);
     bytes.push(b'\n');
     for fragment in fragments {
-        bytes.extend_from_slice(&fragment.rss);
+        bytes.extend_from_slice(fragment);
         bytes.push(b'\n');
     }
     bytes.extend_from_slice(ITEM_TAIL);
@@ -60,10 +51,9 @@ pub(super) fn item(piece: &Piece<'_>) -> Vec<u8> {
     let whole = channel.write_to(Vec::with_capacity(2048 + text_bytes)).unwrap_or_default();
     let inner = find(&whole, ITEM).and_then(|at| whole.get(at + ITEM.len()..)).unwrap_or_default();
     let inner = inner.strip_suffix(ITEM_TAIL).unwrap_or(inner);
-    let mut bytes = Vec::with_capacity(inner.len() + piece.title.len() + 64);
+    let mut bytes = Vec::with_capacity(ITEM.len() + inner.len() + inner.len() / 16);
     bytes.extend_from_slice(ITEM);
-    push_title(&mut bytes, &piece.title);
-    bytes.extend_from_slice(inner);
+    push_numeric(&mut bytes, inner);
     bytes
 }
 
@@ -71,6 +61,7 @@ fn item_of(piece: &Piece<'_>) -> Item {
     let mut files = piece.enclosures();
     let first = files.next();
     Item {
+        title: Some(piece.title.clone()),
         link: Some(piece.link.clone().into_owned()),
         description: piece.teaser().map(|html| html.into_owned()),
         categories: piece.categories.iter().map(category).collect(),
@@ -219,6 +210,7 @@ fn channel(feed: &Feed) -> Channel {
         ..Link::default()
     }));
     Channel {
+        title: title.clone(),
         link: page.clone(),
         description: description.unwrap_or_else(|| title.clone()),
         language: feed.language.as_deref().and_then(text::language),
@@ -238,20 +230,48 @@ fn channel(feed: &Feed) -> Channel {
     }
 }
 
-/// `<title>` with `&` and `<` as the references that every reader takes for the characters themselves.
-fn push_title(to: &mut Vec<u8>, title: &str) {
-    to.extend_from_slice(b"<title>");
-    for byte in title.bytes() {
-        match byte {
-            b'&' => to.extend_from_slice(b"&#x26;"),
-            b'<' => to.extend_from_slice(b"&#x3C;"),
-            b'>' => to.extend_from_slice(b"&#x3E;"),
-            byte => to.push(byte),
-        }
+/// The crate's XML with `&` and `<` as hexadecimal references, wherever they stand outside of CDATA.
+fn push_numeric(to: &mut Vec<u8>, xml: &[u8]) {
+    let mut rest = xml;
+    while let Some(at) = memchr::memchr2(b'&', b'<', rest) {
+        let (before, found) = rest.split_at(at);
+        to.extend_from_slice(before);
+        let (written, taken): (&[u8], usize) = if found.starts_with(b"&amp;") {
+            (b"&#x26;", 5)
+        } else if found.starts_with(b"&lt;") {
+            (b"&#x3C;", 4)
+        } else {
+            let cdata = found.starts_with(b"<![CDATA[");
+            let whole = if cdata { find(found, b"]]>").map_or(found.len(), |end| end + 3) } else { 1 };
+            (found.get(..whole).unwrap_or(found), whole)
+        };
+        to.extend_from_slice(written);
+        rest = found.get(taken..).unwrap_or_default();
     }
-    to.extend_from_slice(b"</title>");
+    to.extend_from_slice(rest);
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_numeric_outside_of_cdata() {
+        for (xml, numeric) in [
+            ("<t>a &amp; &lt;b&gt;</t>", "<t>a &#x26; &#x3C;b&gt;</t>"),
+            ("<t a=\"?a=1&amp;b\"/>", "<t a=\"?a=1&#x26;b\"/>"),
+            ("<d><![CDATA[&amp;]]]]><![CDATA[>&lt;]]></d>&amp;", "<d><![CDATA[&amp;]]]]><![CDATA[>&lt;]]></d>&#x26;"),
+            ("<![CDATA[&amp;", "<![CDATA[&amp;"),
+            ("&", "&"),
+            ("", ""),
+        ] {
+            let mut bytes = Vec::new();
+            push_numeric(&mut bytes, xml.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&bytes), numeric);
+        }
+    }
 }

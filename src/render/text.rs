@@ -348,3 +348,90 @@ pub fn media_type_by_ending(url: &str) -> &'static str {
 pub fn excerpt_start(text: &str, chars: usize) -> String {
     line(text).chars().take(chars).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_xml_characters_are_left() {
+        assert!(matches!(xml("plain\t\r\n\u{85} ü 👩 \u{fffd}"), Cow::Borrowed(_)));
+        assert_eq!(xml("a\0b\u{1}c\u{b}d\u{fffe}e\u{ffff}f\u{10ffff}"), "abcdef\u{10ffff}");
+    }
+
+    #[test]
+    fn urls_hold_what_rfc_3986_allows() {
+        for (given, written) in [
+            ("https://e.example/a?b=c&d#e", "https://e.example/a?b=c&d#e"),
+            ("https://bücher.example/ä b", "https://xn--bcher-kva.example/%C3%A4%20b"),
+            ("http://e.example/?x=[1]|{2}#a#b", "http://e.example/?x=%5B1%5D%7C%7B2%7D#a%23b"),
+            ("http://[::1]:8080/a", "http://[::1]:8080/a"),
+            ("http://e.example/100%", "http://e.example/100%25"),
+            ("http://e.example/%c3%A4", "http://e.example/%c3%A4"),
+            ("mailto:a@e.example", "mailto:a@e.example"),
+            ("urn:uuid:5b0e6a7c-93a0-5d5c-9a8e-4a7f1e9b0c01", "urn:uuid:5b0e6a7c-93a0-5d5c-9a8e-4a7f1e9b0c01"),
+            ("/relative ü", "/relative%20%C3%BC"),
+            ("", ""),
+        ] {
+            assert_eq!(url(given), written, "{given}");
+            assert_eq!(url(written), written, "{written} stays as it is");
+        }
+    }
+
+    #[test]
+    fn dates_are_those_of_their_standards() {
+        let time = "2026-03-07T08:05:09.9Z".parse::<Time>().unwrap();
+        assert_eq!(rfc822(time), "Sat, 07 Mar 2026 08:05:09 +0000");
+        assert_eq!(rfc3339(time), "2026-03-07T08:05:09Z");
+        assert_eq!(rfc3339(Time::MAX_UTC), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(Time::MIN_UTC), "0001-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_people_see_of_markup() {
+        for (html, seen) in [
+            ("<p>One</p><p>two</p>", "One two"),
+            ("H<sub>2</sub>O &amp; more&nbsp;<br>next", "H2O & more next"),
+            ("<a title=\"a > b\">link</a>", "link"),
+            ("&#8222;x&#x201C; &lt;b&gt; &bogus; & 1", "„x“ <b> &bogus; & 1"),
+            ("  \n ", ""),
+            ("<img src=\"x\">", ""),
+            ("unclosed <a href=\"x", "unclosed"),
+        ] {
+            assert_eq!(visible(html, 1000), seen, "{html}");
+        }
+        assert!(visible(&"word ".repeat(100_000), 300).len() < 400, "reading stops");
+    }
+
+    #[test]
+    fn excerpts_are_cut_at_words() {
+        for (text, chars, cut) in [
+            ("short", 10, "short"),
+            ("exactly 10", 10, "exactly 10"),
+            ("one two, three", 10, "one two…"),
+            ("日本語の見出しは長い", 4, "日本語の…"),
+            ("averyveryverylongword", 5, "avery…"),
+        ] {
+            assert_eq!(excerpt(text, chars), cut);
+        }
+    }
+
+    #[test]
+    fn language_tags_are_mended_or_left_out() {
+        for (given, tag) in [
+            ("en", Some("en")),
+            ("en_US", Some("en-US")),
+            ("zh-Hant-TW", Some("zh-Hant-TW")),
+            ("english", None),
+            ("", None),
+            ("e n", None),
+        ] {
+            assert_eq!(language(given).as_deref(), tag, "{given}");
+        }
+    }
+
+    #[test]
+    fn segments_survive_any_path() {
+        assert_eq!(segment("tag:e.example,2026:a/b?c#ü"), "tag%3Ae.example%2C2026%3Aa%2Fb%3Fc%23%C3%BC");
+    }
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use newsdesk::model::{
     AlsoIn, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Origin, Person, Stated, Time, Tombstone,
 };
-use newsdesk::render::{self, Documents};
+use newsdesk::render::{self, Documents, Format};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -229,7 +229,7 @@ fn the_same_ids_order_and_instants_in_all_three() {
 fn titles_in_rss_use_the_references_of_the_profile() {
     let documents = published(&feed(vec![entry(1, titled("AT&T <b>"))]));
     let rss = String::from_utf8(documents.rss).unwrap();
-    assert!(rss.contains("<title>AT&#x26;T &#x3C;b&#x3E;</title>"), "{rss}");
+    assert!(rss.contains("<title>AT&#x26;T &#x3C;b&gt;</title>"), "{rss}");
     assert!(rss.contains("<title>Politics &#x26; more</title>"), "{rss}");
 }
 
@@ -341,6 +341,30 @@ fn a_bad_entry_is_left_out_and_named() {
     assert!(left[1].reason.contains("not an absolute IRI"), "{}", left[1].reason);
     assert!(left[3].reason.contains("already"), "{}", left[3].reason);
     assert!(left[4].reason.contains("date"), "{}", left[4].reason);
+}
+
+#[test]
+fn kept_fragments_change_no_byte() {
+    let mut kept = render::Fragments::default();
+    let mut feed = feed((1..6).map(|n| entry(n, titled("Before"))).collect());
+    let mut check = |feed: &Feed| {
+        let with = render::documents_with(feed, &mut kept).unwrap();
+        assert_eq!(with, render::documents_checked(feed).unwrap());
+        assert_eq!(with, render::documents_with(feed, &mut kept).unwrap());
+        for (format, bytes) in [(Format::Atom, &with.0.atom), (Format::Rss, &with.0.rss), (Format::Json, &with.0.json)]
+        {
+            assert_eq!(&render::document(feed, format), bytes);
+        }
+    };
+    check(&feed);
+    feed.entries[2].entry.stated.title = "After, and its updated did not move".into();
+    feed.entries.remove(0);
+    check(&feed);
+    feed.entries[1].also_in.push(AlsoIn { name: "Elsewhere".into(), link: "https://else.example/".into() });
+    feed.attribution = true;
+    check(&feed);
+    feed.language = Some("de".into());
+    check(&feed);
 }
 
 #[test]
