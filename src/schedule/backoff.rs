@@ -12,8 +12,9 @@ use crate::model::Time;
 pub const GONE_AGAIN: TimeDelta = TimeDelta::days(30);
 /// A 403 this soon after a 429 is a 429: some hosts block those who came too often.
 const SOON: TimeDelta = TimeDelta::hours(6);
-/// While the fault is ours, this is when we look again.
-const OUTAGE_RETRY: TimeDelta = TimeDelta::minutes(2);
+/// While the fault is ours, we look again after a quarter of the interval, within these bounds: soon enough for those
+/// who wait, and no storm of thousands of sources.
+const OUTAGE_RETRY: (TimeDelta, TimeDelta) = (TimeDelta::minutes(2), TimeDelta::minutes(15));
 
 /// Why a poll failed, as far as it matters for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +135,8 @@ pub(super) fn delay(poll: &Poll, interval: TimeDelta, now: Time) -> Option<Delay
     let failure = poll.last_failure?;
     if poll.frozen {
         let reason = format!("most hosts fail, so the fault is taken to be ours ({failure})");
-        return Some(Delay { until: now + OUTAGE_RETRY.min(interval), exact: false, reason });
+        let wait = (interval / 4).max(OUTAGE_RETRY.0).min(OUTAGE_RETRY.1).min(interval);
+        return Some(Delay { until: now + wait, exact: false, reason });
     }
     if let Some(until) = poll.parked_until {
         let reason = format!("parked by the host for {}: {failure}", span(until - now));

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::LONGEST_WAIT;
@@ -15,8 +16,10 @@ use crate::model::Time;
 
 /// The slowest rate that is learned from a host's refusals.
 const SLOWEST: TimeDelta = TimeDelta::hours(1);
-/// A learned interval shrinks by a tenth for each such time without a refusal.
+/// Once in this time a learned interval comes a quarter closer to the one that was too short.
 const EASED_EVERY: TimeDelta = TimeDelta::hours(24);
+/// After this time without a refusal, what was too short then is tried again.
+const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// The bucket of a URL: its registrable domain (by the public suffix list); for an IP address the host and port.
 pub fn bucket(url: &Url) -> String {
@@ -84,12 +87,30 @@ struct Bucket {
     ready: Option<(Time, u64)>,
 }
 
-/// A rate that a host has taught us by refusing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A rate that a host has taught us by refusing: found by halving the distance, from the polite side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learned {
-    pub interval: TimeDelta,
-    /// The last refusal, or the last time it was eased.
+    /// Between two starts, milliseconds.
+    pub interval_millis: i64,
+    /// The interval at which the host refused, milliseconds: not gone below until it is forgotten.
+    pub too_short_millis: i64,
+    /// The last refusal.
+    pub refused: Time,
+    /// The last refusal, or the last time that the interval was eased.
     pub since: Time,
+}
+
+impl Learned {
+    fn interval(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.interval_millis)
+    }
+
+    fn eased(self, now: Time) -> Learned {
+        let forgotten = now - self.refused >= FORGOTTEN_AFTER;
+        let too_short_millis = if forgotten { self.too_short_millis / 2 } else { self.too_short_millis };
+        let distance = (self.interval_millis - too_short_millis).max(0);
+        Learned { interval_millis: too_short_millis + distance / 4 * 3, too_short_millis, since: now, ..self }
+    }
 }
 
 impl Queue {
@@ -177,22 +198,31 @@ impl Queue {
         self.settle_named(bucket);
     }
 
-    /// The host refused a request that was started at `started` for being one too many: from now on it is asked at half
-    /// the rate, or at the rate that `retry_after` tells. Refusals of requests that were already under way when the last
-    /// one was learned teach nothing new.
+    /// The host refused a request that was started at `started` for being one too many. With `retry_after` it tells how
+    /// much longer the interval should have been, else it is doubled. Refusals of requests that were under way when the
+    /// last one was learned teach nothing new.
     pub fn refused(&mut self, bucket: &str, retry_after: Option<TimeDelta>, started: Time, now: Time) {
         self.notice_clock(now);
         let default = self.default;
         let waits = self.buckets.entry(bucket.into()).or_default();
-        if waits.learned.is_some_and(|learned| started < learned.since) {
+        if waits.learned.is_some_and(|learned| started < learned.refused) {
             return;
         }
-        let doubled = waits.interval(default).max(TimeDelta::seconds(1)) * 2;
-        // A little more than was asked for: clocks differ.
-        let told = retry_after.map_or(TimeDelta::zero(), |wait| wait.min(SLOWEST) + TimeDelta::seconds(1));
-        let interval = doubled.max(told).min(SLOWEST);
-        waits.learned = Some(Learned { interval, since: now });
-        waits.next_start = waits.next_start.map(|at| at.max(now + interval)).or(Some(now + interval));
+        let too_short = waits.interval(default);
+        let second = TimeDelta::seconds(1);
+        let interval = match retry_after {
+            // A little more than was asked for: clocks differ.
+            Some(wait) => too_short + wait.clamp(TimeDelta::zero(), SLOWEST) + second,
+            None => too_short.max(second) * 2,
+        };
+        let interval = interval.min(SLOWEST);
+        waits.learned = Some(Learned {
+            interval_millis: interval.num_milliseconds(),
+            too_short_millis: too_short.num_milliseconds(),
+            refused: now,
+            since: now,
+        });
+        waits.next_start = waits.next_start.max(Some(now + interval));
         self.settle_named(bucket);
     }
 
@@ -216,7 +246,11 @@ impl Queue {
             waits.waiting = waiting.into_iter().map(|((due, turn), source)| ((due - back, turn), source)).collect();
             waits.next_start = waits.next_start.map(|at| at - back);
             waits.parked = waits.parked.map(|at| at - back);
-            waits.learned = waits.learned.map(|known| Learned { since: known.since - back, ..known });
+            waits.learned = waits.learned.map(|known| Learned {
+                since: known.since - back,
+                refused: known.refused - back,
+                ..known
+            });
         }
         for (_, (due, _)) in self.waiting.values_mut() {
             *due -= back;
@@ -267,7 +301,7 @@ impl Queue {
 
 impl Bucket {
     fn interval(&self, default: Budget) -> TimeDelta {
-        self.learned.map_or(default.interval, |learned| learned.interval.max(default.interval))
+        self.learned.map_or(default.interval, |learned| learned.interval().max(default.interval))
     }
 
     fn may_start(&self, default: Budget) -> Option<Time> {
@@ -278,10 +312,8 @@ impl Bucket {
     }
 
     fn ease(&mut self, default: TimeDelta, now: Time) {
-        let Some(learned) = self.learned.as_mut().filter(|learned| now - learned.since >= EASED_EVERY) else { return };
-        *learned = Learned { interval: learned.interval * 9 / 10, since: now };
-        if learned.interval <= default {
-            self.learned = None;
+        if let Some(learned) = self.learned.filter(|learned| now - learned.since >= EASED_EVERY) {
+            self.learned = Some(learned.eased(now)).filter(|learned| learned.interval() > default);
         }
     }
 }
@@ -419,49 +451,65 @@ mod tests {
         check(&mut queue, 1_000_000, &["c", "d0", "idle"]);
     }
 
-    /// A host that allows one request a minute, ten of its feeds, and a clock that this loop turns.
-    #[test]
-    fn the_rate_that_a_host_allows_is_learned() {
+    /// A host that allows one request in so many seconds, ten of its feeds asked every quarter of an hour, and a clock
+    /// that this loop turns. The times of refusals, and when the last feed was fresh for the first time.
+    fn simulate(allowed_every: i64, tells: bool, until: i64) -> (Vec<i64>, i64) {
         let mut queue = queue(2, 1);
         (0..10).for_each(|n| queue.push(&n.to_string(), "x", at(0)));
-        let (mut fresh, mut refusals, mut allowed_from, mut now) = (Vec::new(), Vec::new(), 0, 0);
-        while fresh.len() < 10 {
+        let (mut fresh, mut refusals, mut allowed_from, mut now) = (BTreeMap::new(), Vec::new(), 0, 0);
+        while now < until {
             match queue.next(at(now)) {
-                Next::WaitUntil(until) => now = (until - at(0)).num_seconds(),
+                Next::WaitUntil(until) => now = ((until - at(0)).num_milliseconds() + 999) / 1000,
                 Next::Idle => panic!("nothing waits at {now}"),
                 Next::Start { source, bucket } if now < allowed_from => {
                     let wait = TimeDelta::seconds(allowed_from - now);
                     refusals.push(now);
-                    queue.refused(&bucket, Some(wait), at(now), at(now));
-                    queue.park(&bucket, at(now) + wait, at(now));
+                    queue.refused(&bucket, tells.then_some(wait), at(now), at(now));
+                    if tells {
+                        queue.park(&bucket, at(now) + wait, at(now));
+                    }
                     queue.finished(&bucket, at(now));
                     queue.push(&source, &bucket, at(now) + wait);
                 }
                 Next::Start { source, bucket } => {
-                    allowed_from = now + 60;
-                    fresh.push((source, now));
+                    allowed_from = now + allowed_every;
+                    fresh.entry(source.clone()).or_insert(now);
                     queue.finished(&bucket, at(now));
+                    queue.push(&source, &bucket, at(now + 900));
                 }
             }
         }
-        assert!(now <= 15 * 60, "{fresh:?}");
-        assert!(refusals.len() <= 1, "{refusals:?}");
+        (refusals, if fresh.len() == 10 { fresh.into_values().max().unwrap() } else { i64::MAX })
     }
 
     #[test]
-    fn a_rate_without_a_header_is_learned_by_doubling_and_eased_slowly() {
+    fn the_rate_that_a_host_allows_is_learned() {
+        let day = 86_400;
+        let (refusals, all_fresh) = simulate(60, true, day);
+        assert!(all_fresh <= 15 * 60, "{all_fresh}");
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        // Later it is tried whether more is allowed, ever more carefully, then hardly ever.
+        let (refusals, _) = simulate(60, true, 30 * day);
+        assert!(refusals.len() <= 12, "{refusals:?}");
+        // Without Retry-After it takes some more refusals.
+        let (refusals, all_fresh) = simulate(60, false, day);
+        assert!(all_fresh <= 30 * 60 && refusals.len() <= 8, "{all_fresh} {refusals:?}");
+    }
+
+    #[test]
+    fn a_rate_is_doubled_without_a_header_and_forgotten_when_no_longer_true() {
         let mut queue = queue(2, 1);
         for now in [0, 10, 20] {
             queue.refused("x", None, at(now), at(now));
         }
         // Started before the last lesson: no new one.
         queue.refused("x", None, at(5), at(21));
-        let learned = queue.learned();
-        assert_eq!(learned.get("x").map(|known| known.interval.num_seconds()), Some(8));
+        let interval = |queue: &Queue| queue.learned().get("x").map(|known| known.interval_millis);
+        assert_eq!(interval(&queue), Some(8000));
         let day = 86_400;
         queue.push("a", "x", at(day + 20));
         check(&mut queue, day + 20, &["a"]);
-        assert_eq!(queue.learned().get("x").map(|known| known.interval.num_milliseconds()), Some(7200));
+        assert_eq!(interval(&queue), Some(7000), "a quarter closer to 4 s");
         let mut again = Queue::new(Budget { connections: 2, interval: TimeDelta::seconds(1) });
         queue.learned().iter().for_each(|(bucket, known)| again.learn(bucket, *known));
         assert_eq!(again.learned(), queue.learned());

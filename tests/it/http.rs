@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use newsdesk::config::settings::{Credentials, FetchSettings, Secret};
@@ -18,10 +19,11 @@ fn settings() -> FetchSettings {
     FetchSettings {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         max_body: LIMIT,
-        connect_timeout: Duration::from_millis(500),
-        first_byte_timeout: Duration::from_millis(300),
-        idle_timeout: Duration::from_millis(200),
-        total_timeout: Duration::from_millis(1500),
+        // Never reached, also on a machine that does much else.
+        connect_timeout: Duration::from_secs(20),
+        first_byte_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(20),
+        total_timeout: Duration::from_secs(60),
         host_connections: 2,
         host_interval: Duration::ZERO,
         concurrency: 4,
@@ -29,8 +31,21 @@ fn settings() -> FetchSettings {
     }
 }
 
+/// Limits of which one is reached before the others.
+fn hurried(first_byte: u64, idle: u64, total: u64) -> Door {
+    let settings = FetchSettings {
+        first_byte_timeout: Duration::from_millis(first_byte),
+        idle_timeout: Duration::from_millis(idle),
+        total_timeout: Duration::from_millis(total),
+        ..settings()
+    };
+    Door::new(&settings, None).unwrap()
+}
+
+/// One for all tests that need no other: it reads the machine's certificates when it is made.
 fn door() -> Door {
-    Door::new(&settings(), Some("https://desk.example/")).unwrap()
+    static DOOR: LazyLock<Door> = LazyLock::new(|| Door::new(&settings(), Some("https://desk.example/")).unwrap());
+    DOOR.clone()
 }
 
 async fn get(url: &Url) -> Result<Answer, FetchError> {
@@ -76,7 +91,8 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 
 fn brotlied(bytes: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
-    brotli::BrotliCompress(&mut &*bytes, &mut encoded, &brotli::enc::BrotliEncoderParams::default()).unwrap();
+    let params = brotli::enc::BrotliEncoderParams { quality: 5, ..Default::default() };
+    brotli::BrotliCompress(&mut &*bytes, &mut encoded, &params).unwrap();
     encoded
 }
 
@@ -225,7 +241,8 @@ async fn redirects_that_lead_nowhere() {
     let origin = Origin::start().await;
     origin.redirect("/self", 301, "/self").redirect("/a", 302, "/b").redirect("/b", 302, "/a");
     origin.answer("/none", 301, &[], "").redirect("/file", 301, "file:///etc/passwd").redirect("/bad", 301, "http://[");
-    for path in ["/self", "/a", "/none", "/file", "/bad"] {
+    origin.redirect("/long", 301, format!("/{}", "x".repeat(5000)));
+    for path in ["/self", "/a", "/none", "/file", "/bad", "/long"] {
         check_failure(&origin, path, Failure::Redirects).await;
     }
     assert_eq!(origin.count("/self"), 1);
@@ -320,18 +337,13 @@ async fn a_body_in_many_members_or_frames_is_one_body() {
 #[tokio::test]
 async fn bombs_stop_at_the_limit() {
     let origin = Origin::start().await;
-    let zeros = vec![0; 64 << 20];
-    let started = Instant::now();
+    let zeros = vec![0; 8 << 20];
     for (name, encode) in CODINGS {
-        if name == "x-gzip" {
-            continue;
-        }
-        let bomb = if name == "br" { brotlied(&zeros[..8 << 20]) } else { encode(&zeros) };
-        assert!(bomb.len() < 128 << 10, "{name}");
+        let bomb = encode(&zeros);
+        assert!(bomb.len() < 32 << 10, "{name}");
         origin.answer("/bomb", 200, &[("Content-Encoding", name)], bomb);
         check_failure(&origin, "/bomb", Failure::TooLarge).await;
     }
-    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test]
@@ -404,9 +416,9 @@ async fn answers_that_are_no_http() {
     origin.raw("/nothing", "").raw("/words", "hello there, what is it\r\n\r\n").raw("/old", "<rss/>");
     origin.raw("/many", format!("HTTP/1.1 200 OK\r\n{many}\r\nx"));
     origin.raw("/lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy");
-    origin.raw("/smuggled", "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\nx");
+    origin.raw("/nul", "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\nx");
     origin.on("/vast", Behaviour::Endless(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; 4096]));
-    for path in ["/nothing", "/words", "/old", "/many", "/lengths", "/smuggled", "/vast"] {
+    for path in ["/nothing", "/words", "/old", "/many", "/lengths", "/nul", "/vast"] {
         check_failure(&origin, path, Failure::Protocol).await;
     }
     origin.on("/reset", Behaviour::Reset(Vec::new()));
@@ -414,28 +426,49 @@ async fn answers_that_are_no_http() {
 }
 
 #[tokio::test]
+async fn slips_of_small_servers_are_forgiven() {
+    let origin = Origin::start().await;
+    let head = "HTTP/1.1 200 OK\r\nBad Name: x\r\nno colon\r\nETag : \"1\"\r\nLink: <a>;\r\n rel=hub\r\n";
+    origin.raw("/slips", format!("{head}Content-Length: 1\r\n\r\nx"));
+    let found = document(&origin.url("/slips")).await;
+    assert_eq!(found.validators.etag.as_deref(), Some("\"1\""));
+    assert_eq!(found.links, [("hub".to_owned(), origin.url("/a"))]);
+    // No length and no reason; the body ends with the connection.
+    origin.raw("/bare", "HTTP/1.0 200\r\n\r\n<rss/>");
+    assert_eq!(&document(&origin.url("/bare")).await.body[..], b"<rss/>");
+    origin.raw("/empty", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n");
+    assert!(document(&origin.url("/empty")).await.body.is_empty());
+}
+
+#[tokio::test]
 async fn deadlines() {
     let origin = Origin::start().await;
-    let slow = Duration::from_millis(50);
-    let body = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+    let slow = Duration::from_millis(20);
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
     origin.on("/silent", Behaviour::Silence(Vec::new()));
-    origin.on("/head", Behaviour::Drip(Vec::new(), b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx".to_vec(), slow));
-    origin.on("/stalled", Behaviour::Silence(format!("{body}some").into()));
-    origin.on("/interim", Behaviour::Endless(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()));
-    for path in ["/silent", "/head", "/stalled"] {
+    origin.on("/head", Behaviour::Drip(Vec::new(), [head.as_bytes(); 20].concat(), slow));
+    origin.on("/stalled", Behaviour::Silence(format!("{head}some").into()));
+    origin.on("/drip", Behaviour::Drip(head.into(), vec![b'x'; 10_000], slow));
+    let long = 30_000;
+    for (path, door, what) in [
+        ("/silent", hurried(100, long, long), "the first byte took longer than 100ms"),
+        ("/head", hurried(200, long, long), "the first byte took longer than 200ms"),
+        ("/stalled", hurried(long, 100, long), "a part of the body took longer than 100ms"),
+        // Never idle for long, but never done.
+        ("/drip", hurried(long, long, 500), "the whole answer took longer than 500ms"),
+    ] {
+        let url = origin.url(path);
         let started = Instant::now();
-        check_failure(&origin, path, Failure::Timeout).await;
-        assert!(started.elapsed() < Duration::from_secs(1), "{path}");
+        let error = door.get(Request::feed(&url, LIMIT)).await.unwrap_err();
+        assert_eq!(error.kind(), Failure::Timeout, "{path}: {error:?}");
+        assert!(error.to_string().contains(what), "{path}: {error}");
+        assert!(started.elapsed() < Duration::from_secs(15), "{path}");
     }
-    let kind = failure(&origin.url("/interim")).await.kind();
+    // Interim answers without end, and never a final one.
+    origin.on("/interim", Behaviour::Endless(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()));
+    let url = origin.url("/interim");
+    let kind = hurried(300, long, long).get(Request::feed(&url, LIMIT)).await.unwrap_err().kind();
     assert!(matches!(kind, Failure::Timeout | Failure::Protocol), "{kind:?}");
-    // Never idle for long, but never done.
-    origin.on("/drip", Behaviour::Drip(body.into(), vec![b'x'; 1000], slow));
-    let started = Instant::now();
-    let error = failure(&origin.url("/drip")).await;
-    assert_eq!(error.kind(), Failure::Timeout);
-    assert!(error.to_string().contains("the whole answer"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
