@@ -470,7 +470,7 @@ impl Newsdesk {
         }
         // What could not even be looked at has not vanished.
         read.vanished = known.into_keys().collect();
-        if !scan.failures.is_empty() {
+        if scan.failures.iter().any(|failure| matches!(failure, folder::FolderError::Unreadable { .. })) {
             read.vanished.clear();
         }
         Ok(read)

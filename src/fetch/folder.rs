@@ -12,7 +12,7 @@ pub use super::watch::{FolderChanged, WatchError, Watcher};
 /// What a folder holds at one moment.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Regular files whose names can be articles', sorted by path.
+    /// Regular files that are not hidden, sorted by path.
     pub files: Vec<FileFound>,
     /// Entries that could not be read; everything else is in `files` all the same.
     pub failures: Vec<FolderError>,
@@ -50,10 +50,79 @@ pub enum FolderError {
     BadName(PathBuf),
 }
 
-/// All that could be an article under `root`, deeper folders included.
+/// Files of one folder that are looked at; more is a mistake in the configuration.
+pub const MOST_FILES: usize = 200_000;
+/// Folders inside folders.
+const DEEPEST: usize = 64;
+
+/// Every regular file under `root` that is not hidden, deeper folders included. A link counts as what it leads to, if
+/// that lies under `root` too; a link to a folder is passed over, since the folder itself is read.
 pub fn scan(root: &Path) -> Result<Scan, FolderError> {
-    let _ = root;
-    Ok(Scan::default())
+    let unreadable = |cause| FolderError::Unreadable { path: root.to_owned(), cause };
+    match std::fs::metadata(root) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => return Err(FolderError::NotAFolder(root.to_owned())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(FolderError::Missing(root.to_owned())),
+        Err(cause) => return Err(unreadable(cause)),
+    }
+    let real_root = root.canonicalize().map_err(unreadable)?;
+    std::fs::read_dir(root).map_err(unreadable)?;
+    let mut scan = Scan::default();
+    let mut folders = vec![(root.to_owned(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(cause) => {
+                scan.failures.push(FolderError::Unreadable { path: folder, cause });
+                continue;
+            }
+        };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else {
+                scan.failures.push(FolderError::BadName(entry.path()));
+                continue;
+            };
+            if name.starts_with('.') {
+                continue;
+            }
+            match look(&entry, &real_root, format!("{prefix}{name}")) {
+                Ok(Looked::File(file)) if scan.files.len() < MOST_FILES => scan.files.push(file),
+                Ok(Looked::Folder) if depth < DEEPEST => folders.push((entry.path(), format!("{prefix}{name}/"), depth + 1)),
+                Ok(_) => {}
+                Err(failure) => scan.failures.push(failure),
+            }
+        }
+    }
+    scan.files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(scan)
+}
+
+enum Looked {
+    File(FileFound),
+    Folder,
+    /// A socket, a device, a link to a folder, or gone since it was listed.
+    Other,
+}
+
+fn look(entry: &std::fs::DirEntry, real_root: &Path, path: String) -> Result<Looked, FolderError> {
+    let full = entry.path();
+    let unreadable = |cause| FolderError::Unreadable { path: full.clone(), cause };
+    let kind = entry.file_type().map_err(unreadable)?;
+    if kind.is_dir() {
+        return Ok(Looked::Folder);
+    }
+    let is_link = kind.is_symlink();
+    if is_link && !full.canonicalize().is_ok_and(|target| target.starts_with(real_root)) {
+        return Err(FolderError::LeadsOut { path });
+    }
+    match std::fs::metadata(&full) {
+        Ok(meta) if meta.is_file() => {
+            Ok(Looked::File(FileFound { path, size: meta.len(), modified: meta.modified().map_err(unreadable)? }))
+        }
+        Ok(_) => Ok(Looked::Other),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Looked::Other),
+        Err(cause) => Err(unreadable(cause)),
+    }
 }
 
 /// The bytes of the file `relative` under `root`, at most `max_bytes` of them.
@@ -63,6 +132,10 @@ pub fn read(root: &Path, relative: &str, max_bytes: u64) -> Result<Vec<u8>, Fold
         return Err(FolderError::LeadsOut { path: relative.to_owned() });
     }
     let unreadable = |cause| FolderError::Unreadable { path: path.clone(), cause };
+    let inside = root.canonicalize().and_then(|root| Ok(path.canonicalize()?.starts_with(root))).map_err(unreadable)?;
+    if !inside {
+        return Err(FolderError::LeadsOut { path: relative.to_owned() });
+    }
     let file = std::fs::File::open(&path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
