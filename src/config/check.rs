@@ -54,7 +54,7 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
         rules,
         file: file.on_disk.then(|| paths.file.clone()),
         print: reading.print(&quoted.text),
-        also_read: reading.files,
+        also_read: reading.files.into_iter().collect(),
         warnings: Vec::new(),
     };
     let complaints = desk.into_complaints();
@@ -76,9 +76,12 @@ impl<'l> Paths<'l> {
         Paths { file: absolute(&file.quoted.path), locations }
     }
 
-    /// Relative to the file that states it; `..` is resolved by its letters.
+    /// Relative to the file that states it. `..` leaves the folder in which that file really is.
     pub fn beside(&self, stated: &str) -> PathBuf {
         let folder = self.file.parent().unwrap_or(Path::new("/"));
+        let climbs = Path::new(stated).components().any(|part| part == Component::ParentDir);
+        let real = if climbs { folder.canonicalize().ok() } else { None };
+        let folder = real.as_deref().unwrap_or(folder);
         let mut plain = PathBuf::new();
         for part in folder.join(stated).components() {
             match part {
@@ -102,14 +105,14 @@ impl<'l> Paths<'l> {
 /// What is read besides the configuration itself.
 #[derive(Default)]
 pub(super) struct Reading {
-    files: Vec<PathBuf>,
+    files: BTreeSet<PathBuf>,
     hasher: blake3::Hasher,
 }
 
 impl Reading {
     pub fn bytes(&mut self, path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
         // One that cannot be read now is watched all the same: it may come.
-        self.files.push(path.to_path_buf());
+        self.files.insert(path.to_path_buf());
         let bytes = file::bounded(path, limit)?;
         self.hasher.update(&(bytes.len() as u64).to_le_bytes());
         self.hasher.update(&bytes);
@@ -232,7 +235,7 @@ fn store(table: &Table<'_>, locations: &Locations) -> StoreSettings {
 }
 
 fn publish(table: &Table<'_>, paths: &Paths<'_>, sources: &Sources<'_>) -> Publish {
-    let folder = table.text("folder", value::text).map(|found| paths.beside(&found.value));
+    let folder = table.text("folder", value::path).map(|found| paths.beside(&found.value));
     if let Some(folder) = &folder {
         mirror_is_not_read(table, folder, sources);
     }

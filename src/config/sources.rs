@@ -293,8 +293,8 @@ fn one(
 ) -> Option<Read> {
     let kind = kind(table);
     let url = table.text("url", value::url);
-    let folder = table.text("folder", value::text);
-    let opml = table.text("opml", value::text);
+    let folder = table.text("folder", value::path);
+    let opml = table.text("opml", value::path);
     if let Some(kind) = kind {
         refuse_what_does_not_fit(table, kind);
     }
@@ -520,7 +520,7 @@ fn header_name(name: &str) -> value::Checked<()> {
 
 /// The content of a file that a key names, without line ends. A bare name is a systemd credential if there is one.
 fn secret_file(table: &Table<'_>, key: &str, paths: &Paths<'_>, reading: &mut Reading) -> Option<Secret> {
-    let stated = table.text(key, value::text)?;
+    let stated = table.text(key, value::path)?;
     let credential = paths.credential(&stated.value);
     let path = credential.clone().unwrap_or_else(|| paths.beside(&stated.value));
     let refuse = |wrong: Wrong| {

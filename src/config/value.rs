@@ -54,6 +54,22 @@ pub(super) fn text(value: &str) -> Checked<String> {
     Ok(value.trim().to_owned())
 }
 
+/// A path as it is written.
+pub(super) fn path(value: &str) -> Checked<String> {
+    if value.starts_with("~/") || value == "~" {
+        let wrong = Wrong::new("~ is the shell's word, not a folder").next("write the path from / or from this file");
+        let home = std::env::var("HOME").ok().filter(|home| home.starts_with('/'));
+        return Err(Wrong {
+            meant: home.map(|home| format!("\"{home}{}\"", value.get(1..).unwrap_or_default())),
+            ..wrong
+        });
+    }
+    if value.trim().is_empty() || value.contains('\0') || value.len() > 4096 {
+        return Err(Wrong::new("is not a path").next("from / or from this file, as \"../articles\""));
+    }
+    Ok(value.to_owned())
+}
+
 /// An absolute http or https URL. The reasons do not quote it: it may hold a password.
 pub(super) fn url(value: &str) -> Checked<Url> {
     let value = value.trim();
