@@ -103,7 +103,7 @@ pub(super) struct Piece<'a> {
     /// The title is the entry's own.
     pub titled: bool,
     pub link: Cow<'a, str>,
-    /// Only where it is known and not what the feed says.
+    /// Its own, else its origin's; only where it is not what the feed says.
     pub language: Option<String>,
     /// HTML. Absent where the source gives none, and in a feed of summaries where there is no text at all.
     pub summary: Option<Cow<'a, str>>,
@@ -133,11 +133,10 @@ impl<'a> Piece<'a> {
             titled: !own_title.is_empty(),
             title: if own_title.is_empty() { derived_title(stated, &origin) } else { own_title },
             link: text::url(&entry.link),
-            language: stated
-                .language
-                .as_deref()
-                .and_then(text::language)
-                .filter(|l| manner.language.as_ref() != Some(l)),
+            language: [&stated.language, &entry.origin.language]
+                .into_iter()
+                .find_map(|tag| text::language(tag.as_deref()?))
+                .filter(|language| manner.language.as_ref() != Some(language)),
             summary: summary.map(|html| attributed(html, from.as_deref())),
             content: content.map(|html| attributed(html, from.as_deref())),
             published: text::instant(entry.entry.effective),
@@ -234,7 +233,7 @@ fn person(person: &Person) -> Option<Person> {
     let filled = |field: &Option<String>| field.as_deref().map(text::line).filter(|text| !text.is_empty());
     let email = filled(&person.email).filter(|email| is_email(email));
     let uri = filled(&person.uri).map(|uri| text::url(&uri).into_owned()).filter(|uri| is_absolute(uri));
-    let name = filled(&person.name).or_else(|| email.clone()).or_else(|| uri.clone())?;
+    let name = filled(&person.name).or_else(|| filled(&person.email)).or_else(|| uri.clone())?;
     Some(Person { name: Some(name), email, uri })
 }
 

@@ -375,7 +375,10 @@ fn close(element: &Open, open: &[Open], feed: &mut ReadFeed) -> Result<(), Strin
             match name {
                 Name::Id | Name::Guid => entry.id = Some(text.into_owned()),
                 Name::Title => entry.titled = !text.is_empty(),
-                Name::Link => entry.link = Some(text.into_owned()),
+                Name::Link => {
+                    absolute(&text)?;
+                    entry.link = Some(text.into_owned());
+                }
                 Name::Published => entry.published = Some(instant(&text)?),
                 Name::Updated => entry.updated = Some(instant(&text)?),
                 Name::PubDate => entry.published = Some(rfc822(&text)?),

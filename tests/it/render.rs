@@ -382,6 +382,27 @@ fn secrets_of_an_origin_without_addresses_stay_out() {
     assert!(rss.contains("<dc:source>The Wire</dc:source>") && !rss.contains("<source"), "{rss}");
 }
 
+#[test]
+fn opml_names_feeds_and_keeps_private_addresses() {
+    use newsdesk::render::opml::{self, Outline};
+    let outline = |text: &str, url: Option<&str>| Outline {
+        text: text.into(),
+        xml_url: url.map(str::to_owned),
+        html_url: None,
+        description: Some("\u{1}\"quoted\" & <more>".into()),
+        language: Some("en_US".into()),
+        sections: vec!["politics".into(), "world".into()],
+    };
+    let outlines = [outline("R&D ]]> \u{0}", Some("https://e.example/ä?a=1&b=2")), outline("Private", None)];
+    let xml = opml::sources("What <we> read", &outlines);
+    assert_eq!(well_formed(&xml), Ok(()));
+    let xml = String::from_utf8(xml).unwrap();
+    assert!(xml.contains("xmlUrl=\"https://e.example/%C3%A4?a=1&amp;b=2\""), "{xml}");
+    assert!(xml.contains("text=\"R&amp;D ]]&gt;") && xml.contains("category=\"/politics,/world\""), "{xml}");
+    assert_eq!(xml.matches("type=\"rss\"").count(), 1, "{xml}");
+    assert_eq!(opml::sections("Empty", &[]), opml::sources("Empty", &[]));
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),

@@ -15,7 +15,7 @@ use crate::render::{self, text};
 
 pub(super) fn site(page: &SitePage) -> String {
     let mut frame = Frame::new(&page.site, "site", &page.site.title);
-    frame.here = "/";
+    frame.here = "/".to_owned();
     frame.description = page.description.as_deref();
     frame.canonical = Some(page.site.url.clone());
     frame.feeds = page.site.feeds_below("", &page.site.title);
@@ -24,10 +24,10 @@ pub(super) fn site(page: &SitePage) -> String {
 
 pub(super) fn section(page: &SectionPage) -> String {
     let mut frame = Frame::new(&page.site, "section", &page.title);
-    frame.here = page.path.trim_end_matches('/');
+    frame.here = text::url(page.path.trim_end_matches('/')).into_owned();
     frame.speak(page.language.as_deref());
     frame.description = page.description.as_deref();
-    frame.canonical = Some(format!("{}{}", page.site.url, page.path));
+    frame.canonical = Some(text::url(&format!("{}{}", page.site.url, page.path)).into_owned());
     frame.feeds = page.site.feeds_below(&page.path, &page.title);
     finish(SectionTemplate { page, frame, days: days(page) })
 }
@@ -35,7 +35,7 @@ pub(super) fn section(page: &SectionPage) -> String {
 pub(super) fn article(page: &ArticlePage) -> String {
     let mut frame = Frame::new(&page.site, "reading", &page.title);
     frame.description = page.summary.as_deref();
-    frame.canonical = Some(format!("{}{}", page.site.url, page.path));
+    frame.canonical = Some(text::url(&format!("{}{}", page.site.url, page.path)).into_owned());
     let sections = page.sections.iter();
     frame.feeds = sections
         .flat_map(|section| page.site.feeds_below(&format!("{}/", text::segment(&section.name)), &section.title))
@@ -73,7 +73,6 @@ pub(super) fn entry(page: &EntryPage) -> String {
 
 pub(super) fn status(page: &StatusPage) -> String {
     let mut frame = Frame::new(&page.site, "status", "Status");
-    frame.here = "status";
     finish(StatusTemplate { summary: health(&page.sources), page, frame })
 }
 
@@ -161,8 +160,8 @@ struct Frame<'a> {
     canonical: Option<String>,
     /// Autodiscovery, Atom first.
     feeds: Vec<FeedLink>,
-    /// Name of the section that is open, or "/".
-    here: &'a str,
+    /// Path of the section that is open, or "/".
+    here: String,
     /// Not for search engines.
     hidden: bool,
 }
@@ -184,11 +183,19 @@ impl<'a> Frame<'a> {
             description: None,
             canonical: None,
             feeds: Vec::new(),
-            here: "",
+            here: String::new(),
             hidden: false,
         };
         frame.speak(site.language.as_deref());
         frame
+    }
+
+    fn is_front(&self) -> bool {
+        self.here == "/"
+    }
+
+    fn is_open(&self, section: &str) -> bool {
+        self.here == text::segment(section)
     }
 
     /// The page's language, if it is known.
@@ -228,7 +235,7 @@ impl Site {
             name,
             kind,
             title: format!("{title} ({name})"),
-            href: format!("{}{path}{file}", self.url),
+            href: text::url(&format!("{}{path}{file}", self.url)).into_owned(),
         };
         documents.into_iter().map(link).collect()
     }
