@@ -18,6 +18,8 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 /// Name, comment and extra field of a gzip member together.
 const GZIP_HEADER: usize = 64 * 1024;
 const STEP: usize = 16 * 1024;
+/// Decoded bytes after which a decoder pauses, so that a bomb takes neither the thread nor the memory in one go.
+const PAUSE: usize = 1024 * 1024;
 
 /// Why a body cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,31 +59,45 @@ impl Body {
         Ok(Body { decoder, taken: 0, decoded: Vec::new(), limit })
     }
 
-    pub fn push(&mut self, piece: &[u8]) -> Result<(), CodingError> {
+    /// Decoded so far.
+    pub fn len(&self) -> usize {
+        self.decoded.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.decoded.is_empty()
+    }
+
+    /// Takes the next piece in. `Some`: it paused; call [`Body::go_on`] with what is returned (it may be empty).
+    pub fn push<'a>(&mut self, piece: &'a [u8]) -> Result<Option<&'a [u8]>, CodingError> {
         self.taken = self.taken.saturating_add(piece.len() as u64);
         if self.taken > self.limit {
             return Err(CodingError::TooLarge(self.limit));
         }
+        self.go_on(piece)
+    }
+
+    pub fn go_on<'a>(&mut self, mut input: &'a [u8]) -> Result<Option<&'a [u8]>, CodingError> {
         let Some((name, decoder)) = &mut self.decoder else {
-            self.decoded.extend_from_slice(piece);
-            return Ok(());
+            self.decoded.extend_from_slice(input);
+            return Ok(None);
         };
         let mut output = [0; STEP];
-        let mut input = piece;
-        loop {
+        let before = self.decoded.len();
+        while self.decoded.len() - before < PAUSE {
             let step = decoder.step(input, &mut output).map_err(|cause| CodingError::Damaged(name, cause))?;
-            let (made, rest) =
-                (output.get(..step.made).unwrap_or_default(), input.get(step.taken..).unwrap_or_default());
+            let made = output.get(..step.made).unwrap_or_default();
             if (self.decoded.len() as u64).saturating_add(made.len() as u64) > self.limit {
                 return Err(CodingError::TooLarge(self.limit));
             }
             self.decoded.extend_from_slice(made);
-            input = rest;
+            input = input.get(step.taken..).unwrap_or_default();
             // Output left inside shows itself by a full buffer; no progress at all means that more input is needed.
             if input.is_empty() && step.made < STEP || step.taken == 0 && step.made == 0 {
-                return Ok(());
+                return Ok(None);
             }
         }
+        Ok(Some(input))
     }
 
     /// The whole body, if its coding agrees that it is.
@@ -263,8 +279,8 @@ impl Deflate {
         let Some(first) = input.first().filter(|_| !self.ended) else {
             return Ok(Step { taken: input.len(), made: 0 });
         };
-        // zlib begins with method 8 and a window of at most 32 KiB; no bare stream of a feed begins with such a byte,
-        // which would be a block of a reserved type or an empty one.
+        // zlib begins with method 8 and a window of at most 32 KiB. A bare stream begins with such a byte only if its
+        // first block is a stored one with something in its unused bits, which nobody writes.
         let zlib = first & 0x0f == 8 && first >> 4 <= 7;
         let inflater = self.inflate.get_or_insert_with(|| Decompress::new(zlib));
         let (step, ended) = inflate(inflater, input, output)?;

@@ -16,6 +16,7 @@ use chrono::Utc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, redirect};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use super::address::{self, AllowNetwork};
@@ -36,6 +37,9 @@ const REDIRECTS: usize = 5;
 /// Characters of a redirect's target, of a media type.
 const URL_LENGTH: usize = 4 * 1024;
 const MEDIA_TYPE_LENGTH: usize = 1024;
+/// Bytes of a body that is large, and how many of those are read at once.
+const LARGE: usize = 2 * 1024 * 1024;
+const LARGE_AT_ONCE: usize = 8;
 /// HTTP/2 header lists; HTTP/1 has hyper's own bounds of 100 fields and 400 KiB.
 const HEADER_LIST: u32 = 64 * 1024;
 /// Addresses of one name that are tried.
@@ -59,6 +63,8 @@ struct Shared {
     closing: Client,
     /// Keeps one for a short time.
     keeping: Client,
+    /// Bodies beyond [`LARGE`] take turns: hostile ones, all as large as is allowed, must not fill the memory together.
+    large: Semaphore,
     settings: FetchSettings,
 }
 
@@ -188,13 +194,19 @@ impl Door {
             builder.build().map_err(DoorError::Client)
         };
         let (closing, keeping) = (client(0)?, client(1)?);
-        Ok(Door { shared: Arc::new(Shared { closing, keeping, settings: settings.clone() }) })
+        Ok(Door {
+            shared: Arc::new(Shared {
+                closing,
+                keeping,
+                large: Semaphore::new(LARGE_AT_ONCE),
+                settings: settings.clone(),
+            }),
+        })
     }
 
     /// Asks, follows redirects, reads to the end. In all it takes no longer than `total_timeout`.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
-        let first = clean(request.url);
-        let mut way = Way { url: first.clone(), first, hops: Vec::new() };
+        let mut way = Way { first: None, url: clean(request.url), hops: Vec::new() };
         let limit = self.shared.settings.total_timeout;
         let answer = match tokio::time::timeout(limit, self.follow(&request, &mut way)).await {
             Ok(answer) => answer,
@@ -262,9 +274,18 @@ impl Door {
         }
         // A coding in other letters than ASCII is unknown, whatever it is.
         let codings = response.headers().get_all(header::CONTENT_ENCODING);
+        let mut turn = None;
         let mut body = Body::new(codings.iter().map(|value| value.to_str().unwrap_or("(unreadable)")), limit)?;
         while let Some(piece) = within("a part of the body", idle, response.chunk()).await?.map_err(cut_short)? {
-            body.push(&piece)?;
+            let mut paused = body.push(&piece)?;
+            loop {
+                if body.len() > LARGE && turn.is_none() {
+                    turn = self.shared.large.acquire().await.ok();
+                }
+                let Some(rest) = paused else { break };
+                tokio::task::yield_now().await;
+                paused = body.go_on(rest)?;
+            }
         }
         let head = response.headers();
         Ok(Document {
@@ -281,7 +302,8 @@ impl Door {
 
 /// How far redirects have led.
 struct Way {
-    first: Url,
+    /// What was asked first, once a redirect has led away from it.
+    first: Option<Url>,
     url: Url,
     hops: Vec<Hop>,
 }
@@ -301,11 +323,12 @@ impl Way {
         if self.hops.len() >= REDIRECTS {
             return refused(&format!("is the {}th in a row, one too many", REDIRECTS + 1));
         }
-        if to == self.first || self.hops.iter().any(|hop| hop.to == to) {
+        if to == self.url || self.first.as_ref() == Some(&to) || self.hops.iter().any(|hop| hop.to == to) {
             return refused("leads back to where we have been");
         }
         self.hops.push(Hop { status, to: to.clone() });
-        self.url = to;
+        let before = std::mem::replace(&mut self.url, to);
+        self.first.get_or_insert(before);
         Ok(())
     }
 }

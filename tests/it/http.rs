@@ -347,6 +347,21 @@ async fn bombs_stop_at_the_limit() {
 }
 
 #[tokio::test]
+async fn large_bodies_take_turns_and_all_arrive() {
+    let origin = Origin::start().await;
+    let plain = vec![b'x'; 3 << 20];
+    origin.answer("/plain", 200, &[], &plain).answer("/gzip", 200, &[("Content-Encoding", "gzip")], gzipped(&plain));
+    let (door, urls) = (door(), [origin.url("/plain"), origin.url("/gzip")]);
+    let all = (0..24).map(|at| {
+        let (door, url) = (door.clone(), urls[at % 2].clone());
+        async move { door.get(Request::feed(&url, 4 << 20)).await }
+    });
+    for answer in futures_util::future::join_all(all).await {
+        assert!(matches!(answer, Ok(Answer::Document(document)) if document.body.len() == plain.len()));
+    }
+}
+
+#[tokio::test]
 async fn codings_that_are_tricks() {
     let origin = Origin::start().await;
     let plain = text(50_000);
