@@ -21,8 +21,6 @@ use crate::schedule::queue::{self, Budget, Next, Queue};
 use crate::schedule::{self};
 use crate::store::StoreError;
 
-/// Two publications are at least this far apart, however urgent.
-const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Time alone changes sections with a `max-age`, and brings tombstones.
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
@@ -175,7 +173,8 @@ struct Loop {
     feeds_wake: Option<Time>,
     dirty: Dirty,
     publishing: Option<Publishing>,
-    last_publication: Option<Instant>,
+    /// When, and how much of its second was left then.
+    last_publication: Option<(Instant, Duration)>,
     last_tick: Instant,
     /// When tombstones go out.
     tombstones: Option<Time>,
@@ -426,14 +425,17 @@ impl Loop {
         if self.dirty.is_empty() || self.publishing.is_some() {
             return None;
         }
-        let interval = if self.dirty.urgent { LEAST_INTERVAL } else { self.newsdesk.settings.publish.min_interval };
-        let earliest = self.last_publication.map(|last| last + interval.max(LEAST_INTERVAL));
-        Some(earliest.unwrap_or_else(Instant::now))
+        let Some((at, second)) = self.last_publication else { return Some(Instant::now()) };
+        // Last-Modified counts seconds and strictly grows without running ahead: one publication in each.
+        let next_second = at + second;
+        let interval = self.newsdesk.settings.publish.min_interval;
+        Some(if self.dirty.urgent { next_second } else { next_second.max(at + interval) })
     }
 
     fn start_publication(&mut self) {
         let (newsdesk, dirty) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty));
-        self.last_publication = Some(Instant::now());
+        let rest = 1_000_u64.saturating_sub(u64::from(chrono::Utc::now().timestamp_subsec_millis()));
+        self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
         self.publishing = Some(tokio::spawn(async move {
             let published = newsdesk.publish(&dirty, now()).await;
             (dirty, published)
