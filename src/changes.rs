@@ -334,3 +334,243 @@ pub struct Asked {
     /// Where the stored print is another one, the stored text is wanted.
     pub print: Print,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::normalize::identity::Offer;
+
+    /// A store of one source in memory, so that a test is a list of documents.
+    #[derive(Default)]
+    struct Source {
+        entries: Vec<Known>,
+        keys: BTreeMap<KeyHash, usize>,
+        aliases: BTreeMap<KeyHash, usize>,
+        local: bool,
+    }
+
+    impl Source {
+        /// One document at one time, as (id, title, text, link).
+        fn refresh(&mut self, second: i64, document: &[(Option<&str>, &str, &str, Option<&str>)]) -> Changes {
+            let stated: Vec<Stated> = document.iter().map(|(_, title, text, link)| stated(title, text, *link)).collect();
+            self.refresh_stated(second, document.iter().map(|(id, ..)| *id).zip(stated).collect())
+        }
+
+        fn refresh_stated(&mut self, second: i64, document: Vec<(Option<&str>, Stated)>) -> Changes {
+            let offers: Vec<Offer<'_>> = document.iter().map(|(id, stated)| Offer { id: *id, stated }).collect();
+            let keys = identity::of_document(&offers, None);
+            let entries = keys.into_iter().zip(&document).map(|((key, aliases), (_, stated))| Incoming {
+                key,
+                aliases,
+                publishable: None,
+                print: identity::print(stated),
+                stated: stated.clone(),
+                slug: None,
+                fallback_date: None,
+            });
+            let refreshed = Refreshed { entries: entries.collect(), ..Refreshed::default() };
+            let known = KnownEntries {
+                entries: self.entries.clone(),
+                by_key: self.keys.clone().into_iter().collect(),
+                by_alias: self.aliases.clone().into_iter().collect(),
+                gone: BTreeSet::new(),
+            };
+            let situation = Situation { now: at(second), first_fetch: self.entries.is_empty(), local: self.local };
+            let changes = between(&known, refreshed, situation);
+            self.apply(&changes, at(second));
+            changes
+        }
+
+        fn apply(&mut self, changes: &Changes, now: Time) {
+            for entry in &changes.new {
+                let row = self.entries.len();
+                self.keys.insert(entry.key.hash(), row);
+                self.aliases.extend(entry.aliases.iter().map(|alias| (*alias, row)));
+                self.entries.push(Known {
+                    row: row as i64,
+                    id: EntryId(row.to_string()),
+                    key: entry.key.hash(),
+                    print: entry.print,
+                    first_seen: now,
+                    effective: entry.effective,
+                    updated: entry.updated,
+                    silent: 0,
+                    withdrawn: None,
+                    stated: Some(entry.stated.clone()),
+                });
+            }
+            for entry in &changes.changed {
+                let row = entry.row as usize;
+                let known = &mut self.entries[row];
+                known.print = entry.print;
+                known.updated = entry.updated;
+                known.silent = entry.silent;
+                known.stated = Some(entry.stated.clone());
+                if let Some(key) = &entry.key {
+                    self.aliases.insert(known.key, row);
+                    known.key = key.hash();
+                    self.keys.insert(key.hash(), row);
+                }
+                self.aliases.extend(entry.aliases.iter().map(|alias| (*alias, row)));
+            }
+        }
+    }
+
+    const LONG: &str = "A text that is long enough to be told from any other by itself: it goes on and on, over more than two hundred characters, about a town, a river, a bridge that was closed, and the people who walked around it.";
+
+    fn at(second: i64) -> Time {
+        DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap()
+    }
+
+    fn stated(title: &str, text: &str, link: Option<&str>) -> Stated {
+        let content = Some(Html(format!("<p>{text}</p>")));
+        Stated { title: title.into(), content, link: link.map(Into::into), ..Stated::default() }
+    }
+
+    /// New, changed and significantly changed entries.
+    fn counts(changes: &Changes) -> (usize, usize, usize) {
+        let significant = changes.changed.iter().filter(|entry| entry.significant).count();
+        (changes.new.len(), changes.changed.len(), significant)
+    }
+
+    #[test]
+    fn the_same_document_changes_nothing() {
+        let mut source = Source::default();
+        let document = [(Some("a"), "One", "text", None), (Some("b"), "Two", "text", None)];
+        assert_eq!(counts(&source.refresh(0, &document)), (2, 0, 0));
+        assert_eq!(counts(&source.refresh(60, &document)), (0, 0, 0));
+    }
+
+    #[test]
+    fn three_items_with_one_guid_are_three_and_stay_three() {
+        let mut source = Source::default();
+        let document = [(Some("a"), "One", "1", None), (Some("a"), "Two", "2", None), (Some("a"), "Three", "3", None)];
+        assert_eq!(counts(&source.refresh(0, &document)), (3, 0, 0));
+        assert_eq!(counts(&source.refresh(60, &document)), (0, 0, 0));
+    }
+
+    #[test]
+    fn entries_with_neither_id_nor_link_stay_two() {
+        let mut source = Source::default();
+        let document = [(None, "One", "1", None), (None, "Two", "2", None)];
+        assert_eq!(counts(&source.refresh(0, &document)), (2, 0, 0));
+        assert_eq!(counts(&source.refresh(60, &document)), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_move_brings_nothing_back_as_new() {
+        let posts = |base: &str, ids: [&str; 3]| {
+            ids.map(|id| (format!("{base}{id}"), id.to_owned()))
+        };
+        let moves = [
+            posts("http://old.example/2026/post-", ["1", "2", "3"]),
+            posts("https://www.old.example/2026/post-", ["1", "2", "3"]),
+            posts("https://new.example/2026/post-", ["1", "2", "3"]),
+            posts("https://new.example/archives/?p=", ["101", "102", "103"]),
+        ];
+        let mut source = Source::default();
+        for (round, urls) in moves.iter().enumerate() {
+            let texts = ["first", "second", "third"].map(|word| format!("{word}: {LONG}"));
+            let document: Vec<_> = urls
+                .iter()
+                .zip(&texts)
+                .map(|((url, _), text)| (Some(url.as_str()), &text[..6], text.as_str(), Some(url.as_str())))
+                .collect();
+            let changes = source.refresh(round as i64 * 60, &document);
+            assert_eq!(changes.new.len(), if round == 0 { 3 } else { 0 }, "round {round}");
+        }
+    }
+
+    #[test]
+    fn one_page_linked_every_day_is_an_entry_every_day() {
+        let mut source = Source::default();
+        let page = Some("https://example.org/live");
+        assert_eq!(counts(&source.refresh(0, &[(Some("monday"), "Monday", "what happened", page)])), (1, 0, 0));
+        assert_eq!(counts(&source.refresh(60, &[(Some("tuesday"), "Tuesday", "something else", page)])), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_corrected_title_moves_updated_only() {
+        let mut source = Source::default();
+        source.refresh(0, &[(Some("a"), "Teh title", LONG, None)]);
+        let before = source.entries[0].clone();
+        assert_eq!(counts(&source.refresh(600, &[(Some("a"), "The title", LONG, None)])), (0, 1, 1));
+        assert_eq!(source.entries[0].effective, before.effective);
+        assert_eq!(source.entries[0].updated, at(600));
+    }
+
+    #[test]
+    fn small_changes_are_taken_in_three_times_and_a_nonce_for_ever_changes_nothing() {
+        let mut source = Source::default();
+        source.refresh(0, &[(Some("a"), "T", LONG, None)]);
+        let mut written = 0;
+        for poll in 1..50 {
+            let text = format!("{LONG} <span data-nonce=\"{poll}\"></span>");
+            let changes = source.refresh(poll * 60, &[(Some("a"), "T", &text, None)]);
+            written += changes.changed.len();
+            assert_eq!(source.entries[0].updated, at(0) - TimeDelta::seconds(1), "readers are told nothing");
+        }
+        assert_eq!(written, usize::from(SILENT_CHANGES));
+        let rewritten = format!("{LONG} And then a whole new sentence was added to it, which is long enough to matter.");
+        assert_eq!(counts(&source.refresh(9000, &[(Some("a"), "T", &rewritten, None)])), (0, 1, 1));
+    }
+
+    #[test]
+    fn any_visible_change_of_a_local_article_counts() {
+        let mut source = Source { local: true, ..Source::default() };
+        source.refresh(0, &[(Some("a"), "T", "teh text", None)]);
+        assert_eq!(counts(&source.refresh(60, &[(Some("a"), "T", "the text", None)])), (0, 1, 1));
+    }
+
+    #[test]
+    fn dates_that_cannot_be_true_are_replaced_by_the_first_sight() {
+        let check = |published: Option<Time>, want: Time| {
+            let mut source = Source::default();
+            source.refresh_stated(0, vec![(Some("x"), Stated { published: Some(at(-90)), ..stated("X", "x", None) })]);
+            source.refresh_stated(60, vec![(Some("a"), Stated { published, ..stated("T", "t", None) })]);
+            assert_eq!(source.entries[1].effective, want, "{published:?}");
+        };
+        check(Some(at(-1000)), at(-1000));
+        check(Some(at(60 + 599)), at(60 + 599));
+        check(Some(at(60 + 601)), at(60));
+        check(DateTime::from_timestamp(0, 0), at(60));
+        check(None, at(60));
+    }
+
+    #[test]
+    fn undated_entries_of_a_first_fetch_stand_below_the_dated() {
+        let mut source = Source::default();
+        let dated = |second, title: &str| Stated { published: Some(at(second)), ..stated(title, title, None) };
+        let document = vec![
+            (Some("a"), stated("undated", "u", None)),
+            (Some("b"), dated(-500, "old")),
+            (Some("c"), dated(-10, "young")),
+            (Some("d"), stated("undated too", "v", None)),
+        ];
+        source.refresh_stated(0, document);
+        let order: Vec<Time> = source.entries.iter().map(|entry| entry.effective).collect();
+        assert_eq!(order, [at(-501), at(-500), at(-10), at(-504)]);
+    }
+
+    #[test]
+    fn an_archive_republished_with_new_dates_changes_no_order() {
+        let mut source = Source::default();
+        let dated = |second| Stated { published: Some(at(second)), ..stated("T", LONG, None) };
+        source.refresh_stated(0, vec![(Some("a"), dated(-5000))]);
+        source.refresh_stated(60, vec![(Some("a"), dated(50))]);
+        assert_eq!(source.entries.len(), 1);
+        assert_eq!(source.entries[0].effective, at(-5000));
+    }
+
+    #[test]
+    fn what_stands_between_is_what_differs() {
+        let check = |old: &str, new: &str, want: usize| assert_eq!(differing_chars(old, new), want, "{old} / {new}");
+        check("the same", "the same", 0);
+        check("the cat sat", "the dog sat", 3);
+        check("", "abc", 3);
+        check("aaaa", "aa", 2);
+        check("über alles", "unter alles", 3);
+    }
+}
