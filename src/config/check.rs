@@ -14,7 +14,7 @@ use super::find::Locations;
 use super::keys;
 use super::rules::{self, Scope};
 use super::settings::*;
-use super::sources::{self, Sources};
+use super::sources::{self, Context, Sources};
 use super::table::{Desk, Located, Span, Table, mask_secrets};
 use super::value::{self, Wrong, nearest};
 use crate::model::{OriginName, OriginNames, Section};
@@ -32,7 +32,7 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
     let sections = sections(&root, &site);
     let names = Names::of(&sections);
     let mut reading = Reading::default();
-    let mut sources = sources::read(&root, &paths, &names, zone, &mut reading);
+    let mut sources = sources::read(&root, &mut Context { paths: &paths, names: &names, zone, reading: &mut reading });
     let sections = link(sections, &names, &sources, &desk);
     let rules = rules::read(root.tables("rule"), None, &Scope { names: &names, sources: &sources });
     sources.read_rules(&names);

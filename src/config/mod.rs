@@ -17,6 +17,10 @@ mod check;
 
 mod sources;
 
+mod lists;
+
+mod secrets;
+
 mod rules;
 
 pub mod settings;

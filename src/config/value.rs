@@ -88,7 +88,9 @@ pub(super) fn url(value: &str) -> Checked<Url> {
         "feed" => {
             let rest = value.get("feed:".len()..).unwrap_or_default();
             let meant = if rest.starts_with("//") { format!("https:{rest}") } else { rest.to_owned() };
-            Err(Wrong::new("feed: is no way to fetch something").meant(format!("\"{meant}\"")))
+            let meant = Some(format!("\"{meant}\"")).filter(|_| !rest.contains(['@', '?']));
+            let wrong = Wrong::new("feed: is no way to fetch something").next("a URL begins with https:// or http://");
+            Err(Wrong { meant, ..wrong })
         }
         "file" => {
             Err(Wrong::new("a file is not fetched by URL").next("use folder = \"...\" for files on this machine"))
