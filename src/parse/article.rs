@@ -4,8 +4,6 @@
 //! ([`super::markdown`]), HTML ([`super::html`]) or a feed document. Pure like the rest of `parse`: the path is only
 //! read for what its words say (sub-folders that name sections, a date in the name), never opened.
 
-use std::borrow::Cow;
-
 use chrono::{NaiveDate, NaiveTime};
 use url::Url;
 
@@ -316,14 +314,4 @@ pub(super) fn escape(text: &str, html: &mut String) {
             c => html.push(c),
         }
     }
-}
-
-/// A text escaped for HTML.
-pub(super) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"']) {
-        return Cow::Borrowed(text);
-    }
-    let mut html = String::with_capacity(text.len() + 16);
-    escape(text, &mut html);
-    Cow::Owned(html)
 }

@@ -147,7 +147,16 @@ fn yaml(text: &str) -> Result<Value, NotAnArticle> {
     }
     let value: Json = serde_saphyr::from_str_with_options(text, options).map_err(|cause| {
         let line = cause.location().map_or(1, |location| usize::try_from(location.line()).unwrap_or(1));
-        NotAnArticle::FrontMatter { line: line + 1, reason: one_line(&cause.to_string()) }
+        let words = one_line(&cause.to_string());
+        // Its own count of lines begins below the fence.
+        let reason = match words.split_once(" at line ") {
+            Some((words, _)) if words.starts_with("budget breached") => {
+                "it is nested too deep, or makes much out of little by anchors; write it out".to_owned()
+            }
+            Some((words, _)) => words.to_owned(),
+            None => words,
+        };
+        NotAnArticle::FrontMatter { line: line + 1, reason }
     })?;
     Ok(from_json(value))
 }
