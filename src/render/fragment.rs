@@ -179,12 +179,21 @@ fn texts(stated: &Stated, full_text: bool) -> (Option<Cow<'_, str>>, Option<Cow<
     let content = given(stated.content.as_ref());
     match full_text {
         true => (summary, content),
-        false => (summary.or_else(|| excerpt_html(&content?).map(Cow::Owned)), None),
+        false => (summary.map(short).or_else(|| excerpt_html(&content?).map(Cow::Owned)), None),
     }
 }
 
 fn given(html: Option<&Html>) -> Option<Cow<'_, str>> {
     html.filter(|html| !html.0.trim().is_empty()).map(|html| text::xml(&html.0))
+}
+
+/// A summary as it is while it is short, else its beginning: what a source calls its summary is often the whole text.
+fn short(summary: Cow<'_, str>) -> Cow<'_, str> {
+    const SHORT: usize = 2 * text::EXCERPT_CHARS;
+    match summary.len() > SHORT && text::visible(&summary, SHORT).chars().count() > SHORT {
+        true => excerpt_html(&summary).map_or(summary, Cow::Owned),
+        false => summary,
+    }
 }
 
 /// The beginning of a text, as HTML. `None`: there is nothing to see in it (a lone image).

@@ -30,9 +30,9 @@ pub fn fragment(entry: &FeedEntry, fragment: &Fragment) -> Result<(), String> {
     let expected = Expected::of(entry)?;
     let said = |format: &'static str| move |reason: String| format!("{format}: {reason}");
     let atom = wrapped(ATOM_WRAP, &fragment.atom).and_then(|xml| read_xml(&xml)).map_err(said("Atom"))?;
-    compare(&[expected.clone()], &atom.entries).map_err(said("Atom"))?;
+    compare(std::slice::from_ref(&expected), &atom.entries).map_err(said("Atom"))?;
     let rss = wrapped(RSS_WRAP, &fragment.rss).and_then(|xml| read_xml(&xml)).map_err(said("RSS"))?;
-    compare(&[expected.clone()], &rss.entries).map_err(said("RSS"))?;
+    compare(std::slice::from_ref(&expected), &rss.entries).map_err(said("RSS"))?;
     let json: JsonItem<'_> = serde_json::from_slice(&fragment.json).map_err(|e| format!("JSON Feed: {e}"))?;
     json.read().and_then(|read| compare(&[expected], &[read])).map_err(said("JSON Feed"))
 }

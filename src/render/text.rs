@@ -14,6 +14,9 @@ pub const DERIVED_TITLE_CHARS: usize = 80;
 /// The text without what the Char production of XML 1.0 forbids. The writers write such characters raw, and no reader
 /// would open the document.
 pub fn xml(text: &str) -> Cow<'_, str> {
+    if !has_suspects(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
     match text.char_indices().find(|(_, c)| !is_xml_char(*c)) {
         None => Cow::Borrowed(text),
         Some((first, _)) => {
@@ -24,6 +27,12 @@ pub fn xml(text: &str) -> Cow<'_, str> {
             Cow::Owned(kept)
         }
     }
+}
+
+/// Any control character, or the first byte of U+FFFE and U+FFFF. A block at a time, so that it costs next to nothing.
+fn has_suspects(bytes: &[u8]) -> bool {
+    let suspect = |b: u8| (b < 0x20) & !((b == b'\t') | (b == b'\n') | (b == b'\r')) | (b == 0xEF);
+    bytes.chunks(64).any(|block| block.iter().fold(false, |any, b| any | suspect(*b)))
 }
 
 /// XML 1.0 §2.2, Char.

@@ -318,6 +318,20 @@ fn summaries_only_and_attribution() {
 }
 
 #[test]
+fn a_summary_that_is_the_whole_text_is_cut() {
+    let whole = format!("<p>{}</p>", "word ".repeat(1000));
+    let stated = Stated { title: "T".into(), summary: Some(Html(whole.clone())), ..Stated::default() };
+    let mut feed = feed(vec![entry(1, stated)]);
+    let text = |feed: &Feed| {
+        let json: serde_json::Value = serde_json::from_slice(&published(feed).json).unwrap();
+        json["items"][0]["content_html"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(text(&feed), whole);
+    feed.full_text = false;
+    assert!(text(&feed).ends_with("word…") && text(&feed).len() < 320, "{}", text(&feed));
+}
+
+#[test]
 fn a_bad_entry_is_left_out_and_named() {
     let mut bad_link = entry(2, titled("Relative"));
     bad_link.link = "/relative".into();

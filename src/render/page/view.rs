@@ -72,7 +72,7 @@ pub(super) fn entry(page: &EntryPage) -> String {
 }
 
 pub(super) fn status(page: &StatusPage) -> String {
-    let mut frame = Frame::new(&page.site, "status", "Status");
+    let frame = Frame::new(&page.site, "status", "Status");
     finish(StatusTemplate { summary: health(&page.sources), page, frame })
 }
 
