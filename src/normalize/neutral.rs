@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::clean;
-use crate::model::{Category, Enclosure, Person, Time};
+use crate::model::{Category, Enclosure, Link, Person, Time};
 use crate::parse::feed::{Format, ParsedEntry, ParsedFeed, ParsedSource, Text, TextKind};
 
 /// The keys `format`, `feed`, `entries`; beside them `repairs` (kind -> count) and `dropped` (what of an article was
@@ -14,7 +14,7 @@ pub fn neutral(feed: &ParsedFeed) -> Value {
     json!({
         "format": format_name(feed.format),
         "feed": {
-            "title": title(feed.title.as_ref()),
+            "title": title(feed.title.as_ref()).0,
             "link": feed.link,
             "description": body(feed.subtitle.as_ref()),
             "id": feed.id,
@@ -24,6 +24,13 @@ pub fn neutral(feed: &ParsedFeed) -> Value {
             "authors": people(&feed.authors),
             "categories": terms(&feed.categories),
             "image": feed.image,
+            "icon": feed.icon,
+            "rights": feed.rights,
+            "generator": feed.generator,
+            "links": links(&feed.links),
+            "hints": feed.hints,
+            "complete": feed.complete,
+            "deleted": feed.deleted.iter().map(|entry| json!({ "id": entry.id, "when": entry.when.map(time) })).collect::<Vec<_>>(),
         },
         "entries": feed.entries.iter().map(entry).collect::<Vec<_>>(),
         "repairs": feed.repairs.0,
@@ -32,22 +39,34 @@ pub fn neutral(feed: &ParsedFeed) -> Value {
 }
 
 fn entry(entry: &ParsedEntry) -> Value {
+    let (title, title_type) = title(entry.title.as_ref());
+    let (summary, content) = (body(entry.summary.as_ref()), body(entry.content.as_ref()));
     json!({
         "id": entry.id,
-        "title": title(entry.title.as_ref()),
-        "title_type": kind(entry.title.as_ref()),
+        "title": title,
+        "title_type": title_type,
         "link": entry.link,
         "published": entry.published.map(time),
         "updated": entry.updated.map(time),
         "authors": people(&entry.authors),
+        "contributors": people(&entry.contributors),
         "categories": terms(&entry.categories),
-        "summary": body(entry.summary.as_ref()),
-        "summary_type": kind(entry.summary.as_ref()),
-        "content": body(entry.content.as_ref()),
-        "content_type": kind(entry.content.as_ref()),
+        "summary_type": body_kind(entry.summary.as_ref(), summary.as_ref()),
+        "summary": summary,
+        "content_type": body_kind(entry.content.as_ref(), content.as_ref()),
+        "content": content,
         "enclosures": entry.enclosures.iter().map(enclosure).collect::<Vec<_>>(),
         "source": entry.source.as_ref().map(source),
+        "image": entry.image,
+        "comments": entry.comments,
+        "language": entry.language,
+        "rights": entry.rights,
+        "links": links(&entry.links),
     })
+}
+
+fn links(links: &[Link]) -> Vec<Value> {
+    links.iter().map(|link| json!({ "href": link.href, "rel": link.rel, "type": link.media_type })).collect()
 }
 
 fn source(source: &ParsedSource) -> Value {
@@ -58,7 +77,7 @@ fn source(source: &ParsedSource) -> Value {
 }
 
 fn enclosure(enclosure: &Enclosure) -> Value {
-    json!({ "url": enclosure.url, "type": enclosure.media_type, "length": enclosure.length.map(|length| length.to_string()) })
+    json!({ "url": enclosure.url, "type": enclosure.media_type, "length": enclosure.length.map(|length| length.to_string()), "seconds": enclosure.duration_secs })
 }
 
 fn people(people: &[Person]) -> Vec<Value> {
@@ -73,21 +92,28 @@ fn body(text: Option<&Text>) -> Option<String> {
     clean::text(text?).map(|html| html.0)
 }
 
-/// Plain text as plain text; what was HTML stays HTML, if only with its special characters escaped.
-fn title(text: Option<&Text>) -> Option<String> {
-    let text = text?;
-    let plain = clean::title(text);
-    let decoded =
-        text.kind == TextKind::Undeclared && plain != text.value.split_whitespace().collect::<Vec<_>>().join(" ");
-    Some(if text.kind == TextKind::Html || decoded { clean::escape(&plain) } else { plain })
-        .filter(|title| !title.is_empty())
+/// How a body was meant, if anything of it is left.
+fn body_kind(text: Option<&Text>, body: Option<&String>) -> Option<&'static str> {
+    match text.filter(|_| body.is_some())?.kind {
+        TextKind::Plain | TextKind::Undeclared => Some("text"),
+        TextKind::Html => Some("html"),
+    }
 }
 
-fn kind(text: Option<&Text>) -> Option<&'static str> {
-    text.map(|text| match text.kind {
-        TextKind::Plain | TextKind::Undeclared => "text",
-        TextKind::Html => "html",
-    })
+/// A title and its type: plain text as plain text; what was HTML stays HTML, if only with its special characters
+/// escaped.
+fn title(text: Option<&Text>) -> (Option<String>, Option<&'static str>) {
+    let Some(text) = text else { return (None, None) };
+    let plain = clean::title(text);
+    if plain.is_empty() {
+        return (None, None);
+    }
+    let is_html = match text.kind {
+        TextKind::Plain => false,
+        TextKind::Html => true,
+        TextKind::Undeclared => !plain.split(' ').eq(text.value.split_whitespace()),
+    };
+    if is_html { (Some(clean::escape(&plain)), Some("html")) } else { (Some(plain), Some("text")) }
 }
 
 fn time(time: Time) -> String {

@@ -94,7 +94,8 @@ fn detected<'a>(
     repairs: &mut Repairs,
 ) -> (Cow<'a, str>, &'static str) {
     let (good, bad) = utf8_counts(bytes);
-    if good > bad * 4 || bytes.is_ascii() {
+    // Other encodings make such sequences by accident, but more that are none.
+    if good > bad {
         return (with(UTF_8, bytes, repairs), UTF_8.name());
     }
     repairs.note(if declared.is_some() { "wrong charset declared" } else { "no charset declared" });

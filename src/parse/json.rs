@@ -49,6 +49,8 @@ pub struct Scan<'a> {
     depth: usize,
     /// The document ended inside a value.
     pub cut: bool,
+    /// Words that are no JSON.
+    pub mended: u32,
 }
 
 /// A container that is being read.
@@ -61,7 +63,7 @@ enum Open<'a> {
 
 impl<'a> Scan<'a> {
     pub fn new(text: &'a str, depth: usize) -> Self {
-        Scan { text, at: 0, depth, cut: false }
+        Scan { text, at: 0, depth, cut: false, mended: 0 }
     }
 
     /// The next byte that is no white space.
@@ -100,7 +102,8 @@ impl<'a> Scan<'a> {
                     return Some(key);
                 }
                 Some(_) => {
-                    let key = self.word();
+                    self.mended += 1;
+                    let key = self.word().trim_matches('\'');
                     self.eat(b':');
                     return Some(Cow::Borrowed(key));
                 }
@@ -152,8 +155,13 @@ impl<'a> Scan<'a> {
                     None
                 }
                 Some(b'"') => Some(Json::String(self.string())),
-                Some(b'}' | b']' | b',' | b':') => Some(Json::Null),
-                Some(_) => Some(scalar(self.word())),
+                Some(b'}' | b']' | b',') => Some(Json::Null),
+                Some(_) => {
+                    let word = self.word();
+                    let value = scalar(word);
+                    self.mended += u32::from(value == Json::Null && word != "null");
+                    Some(value)
+                }
                 None => {
                     self.cut = true;
                     Some(Json::Null)
@@ -355,5 +363,6 @@ break", "b": [1 2,], "c": }"#,
         check(r#"{"a": "x\"#, r#"{a:"x"}"#);
         check("[1}", "[1]");
         check("]", "null");
+        check("[::[:]:]", "[null,null,[null],null]");
     }
 }

@@ -31,6 +31,9 @@ pub fn read(text: &str, limits: &Limits) -> Result<ParsedFeed, NotAFeed> {
     if scan.cut {
         feed.repairs.note("document cut short");
     }
+    if scan.mended > 0 {
+        feed.repairs.0.insert("word that is no JSON", scan.mended);
+    }
     let root = Json::Object(members);
     let version = string(&root, "version").unwrap_or_default();
     if !has_items && !version.contains("jsonfeed.org") {

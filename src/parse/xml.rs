@@ -43,6 +43,8 @@ pub struct Tokens<'a> {
     pub repairs: Repairs,
     /// The document ended in the middle of a tag.
     pub cut: bool,
+    /// Sections that were put in others: as many ends are still to come that end nothing.
+    stray_ends: u32,
 }
 
 /// Searches whose answer is kept.
@@ -58,7 +60,7 @@ enum Needle {
 
 impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
-        Tokens { text, at: 0, found: [None; 6], repairs: Repairs::default(), cut: false }
+        Tokens { text, at: 0, found: [None; 6], repairs: Repairs::default(), cut: false, stray_ends: 0 }
     }
 
     /// Byte offset of the next token.
@@ -117,6 +119,13 @@ impl<'a> Tokens<'a> {
                 }
             }
         };
+        if self.stray_ends > 0
+            && let Some(offset) = memmem::find(&bytes[start..self.at], b"]]>")
+        {
+            self.stray_ends -= 1;
+            self.at = start + offset + 3;
+            return Token::Text(&self.text[start..start + offset]);
+        }
         Token::Text(&self.text[start..self.at])
     }
 
@@ -251,6 +260,7 @@ impl<'a> Tokens<'a> {
         match (end, nested) {
             (_, Some(nested)) => {
                 self.repairs.note("CDATA section in another");
+                self.stray_ends += 1;
                 self.at = nested;
                 Step::Token(Token::CData(&self.text[start..nested]))
             }

@@ -4,6 +4,7 @@ mod articles;
 mod config;
 mod corpus;
 mod cron;
+mod feeds;
 mod folder;
 mod http;
 mod origin;
