@@ -169,6 +169,25 @@ impl Newsdesk {
         self.store.set_meta("placement", print).await
     }
 
+    /// Retention: old entries leave the store, a small batch at a time.
+    async fn retire(&self, now: Time) {
+        let store = &self.settings.store;
+        let mut removed = 0;
+        loop {
+            match self.store.prune(now - store.keep, store.keep_per_source, now).await {
+                Ok(0) => break,
+                Ok(count) => removed += count,
+                Err(cause) => {
+                    tracing::error!(stage = "store", "{}", chain(&cause));
+                    break;
+                }
+            }
+        }
+        if removed > 0 {
+            tracing::info!("{removed} old entries left the store");
+        }
+    }
+
     /// A source by its name.
     pub fn source(&self, name: &str) -> Option<&Arc<Source>> {
         self.sources.get(name)

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
@@ -19,6 +20,8 @@ use crate::store::{Applied, SectionRow, Shown, StoreError, Stored};
 pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
 /// Announced for this long (RFC 6721).
 const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
+/// Waits before each try to reach the hub.
+const HUB_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
 /// Entries of each section on the front page.
 const ON_THE_FRONT: usize = 5;
 
@@ -113,6 +116,26 @@ impl Newsdesk {
         self.live.put(revisions.clone());
         self.mirror(revisions, dirty).await;
         Ok(Published { changed })
+    }
+
+    /// Tell the hub which documents changed (WebSub §7 leaves the words to hub and publisher; these are the usual ones).
+    /// A hub that does not answer is asked again twice; its subscribers poll meanwhile.
+    pub async fn announce(&self, changed: Vec<String>) {
+        let Some(hub) = &self.settings.publish.hub else { return };
+        let feeds = changed.iter().filter(|path| publish::Media::of_path(path).is_feed());
+        let topics: Vec<String> = feeds.map(|path| format!("{}{path}", self.site.base)).collect();
+        if topics.is_empty() {
+            return;
+        }
+        let mut fields = vec![("hub.mode", "publish")];
+        fields.extend(topics.iter().map(|topic| ("hub.url", topic.as_str())));
+        for wait in HUB_RETRIES {
+            tokio::time::sleep(wait).await;
+            match self.door.post_form(hub, &fields).await {
+                Ok(()) => return,
+                Err(cause) => tracing::warn!(stage = "announce", "{}", super::chain(&cause)),
+            }
+        }
     }
 
     async fn section_material(

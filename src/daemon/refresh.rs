@@ -82,8 +82,8 @@ impl Newsdesk {
     pub async fn refresh(&self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish) -> Refreshing {
         let now = super::now();
         let row = self.row(&source.name);
-        let state = match self.store.source(row).await {
-            Ok(row) => row.state,
+        let state = match self.store.state(row).await {
+            Ok(state) => state,
             Err(cause) => return self.without_state(source, cause.into(), now),
         };
         match &source.place {
@@ -397,6 +397,7 @@ impl Newsdesk {
         changes.withdrawn.extend(free.difference(&renamed));
         let words = in_words(&changes);
         state.body_hash = Some(self.reading.to_string());
+        let before = state.trouble.take();
         let mut next = self.well(&source, &mut state, &words, now);
         if let Some(moment) = read.next_held.filter(|moment| *moment < next.at) {
             next = NextPoll { at: moment, reason: "an article dated in the future comes out then".to_owned() };
@@ -405,7 +406,8 @@ impl Newsdesk {
         let trouble = missing.or_else(|| read.trouble());
         if let Some(cause) = &trouble {
             state.outcome = format!("{words}; {cause}");
-            state.trouble = Some(Trouble { stage: Stage::Parse.to_string(), cause: cause.clone(), since: now });
+            let since = before.as_ref().map_or(now, |before| before.since);
+            state.trouble = Some(Trouble { stage: Stage::Parse.to_string(), cause: cause.clone(), since });
         }
         let origin = Origin { title: self.folder_title(&source), ..Origin::default() };
         let refresh = Refresh {
@@ -422,10 +424,11 @@ impl Newsdesk {
             Ok(applied) => Ok(Done { applied, words }),
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
-        for failure in &read.failures {
+        // Said once when it begins; status has it as long as it lasts.
+        for failure in &read.fresh {
             tracing::warn!(source = %source.name, stage = "parse", "{failure}");
         }
-        if let Some(cause) = trouble.filter(|_| read.failures.is_empty()) {
+        if let Some(cause) = trouble.filter(|cause| read.fresh.is_empty() && before.is_none_or(|before| before.cause != *cause)) {
             tracing::warn!(source = %source.name, stage = "fetch", "{cause}");
         }
         Refreshing { source, result, next, failure: None, again: read.again }
@@ -503,6 +506,7 @@ impl Newsdesk {
             Err(cause) => {
                 let words = format!("{}: {}", found.path, super::chain(&*cause));
                 read.failures.push(words.clone());
+                read.fresh.push(words.clone());
                 row.trouble = Some(words);
             }
         }
@@ -570,6 +574,8 @@ struct FolderRead {
     vanished: Vec<String>,
     /// In words: files that could not be read as articles.
     failures: Vec<String>,
+    /// Those of them that were found just now.
+    fresh: Vec<String>,
     /// The next moment at which a held article comes out.
     next_held: Option<Time>,
     again: Option<Duration>,

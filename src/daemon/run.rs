@@ -1,6 +1,6 @@
 //! The loop: due sources start, finished ones are written down, what changed is published, wishes are answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,16 @@ use crate::schedule::queue::{self, Budget, Next, Queue};
 use crate::schedule::{self};
 use crate::store::StoreError;
 
+/// What could not be published is tried again after this.
+const AFTER_TROUBLE: Duration = Duration::from_secs(30);
 /// Time alone changes sections with a `max-age`, and brings tombstones.
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// What is under way when the word to stop comes gets this long.
 const DRAIN: Duration = Duration::from_secs(8);
+/// Words to the hub that are not through by then are lost: subscribers poll.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The first publication waits so long for the first scan of the folders.
 const FIRST_SCAN: Duration = Duration::from_secs(3);
 
@@ -68,6 +72,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
             () = stopped(&mut events.stop) => break,
             Some(finished) = state.running.join_next_with_id() => state.finished(finished),
             published = published(&mut state.publishing) => state.published(published),
+            Some(_) = state.aside.join_next() => {}
             Some(change) = changes.recv() => state.folder_changed(change),
             Some(ask) = events.asks.recv() => state.asked(ask, None),
             () = sleep_until(wake) => state.tick().await,
@@ -165,6 +170,8 @@ struct Loop {
     folders_due: BTreeSet<(Time, String)>,
     folders: HashMap<String, FolderState>,
     running: JoinSet<Refreshing>,
+    /// Words to the hub, and retention: nobody waits for them.
+    aside: JoinSet<()>,
     /// Running feeds: bucket and start.
     buckets: HashMap<String, (Arc<str>, Time)>,
     /// Names of the sources that are being refreshed.
@@ -178,6 +185,7 @@ struct Loop {
     last_tick: Instant,
     /// When tombstones go out.
     tombstones: Option<Time>,
+    next_retention: Option<Time>,
     waiting: Vec<Waiting>,
     wishes: HashMap<String, Wish>,
     failing: BTreeSet<String>,
@@ -189,10 +197,10 @@ impl Loop {
         let interval = TimeDelta::from_std(fetch.host_interval).unwrap_or(TimeDelta::seconds(1));
         Loop {
             feeds: Queue::new(Budget { connections: fetch.host_connections, interval }),
-            newsdesk,
             folders_due: BTreeSet::new(),
             folders: HashMap::new(),
             running: JoinSet::new(),
+            aside: JoinSet::new(),
             buckets: HashMap::new(),
             tasks: HashMap::new(),
             feeds_wake: None,
@@ -201,16 +209,17 @@ impl Loop {
             last_publication: None,
             last_tick: Instant::now(),
             tombstones: None,
+            next_retention: newsdesk.settings.schedule.retention.after(now()),
             waiting: Vec::new(),
             wishes: HashMap::new(),
             failing: BTreeSet::new(),
+            newsdesk,
         }
     }
 
     /// Every source waits for its own time; folders are scanned at once, since they may have changed meanwhile.
     async fn schedule_all(&mut self) -> Result<(), StoreError> {
-        let polls = self.newsdesk.store.sources().await?;
-        let states: BTreeMap<String, _> = polls.into_iter().map(|row| (row.name, row.state)).collect();
+        let states = self.newsdesk.store.states().await?;
         let now = now();
         for source in &self.newsdesk.settings.sources.clone() {
             let state = states.get(&source.name);
@@ -449,12 +458,16 @@ impl Loop {
                 let words = super::chain(&cause);
                 tracing::error!(stage = "publish", "{words}");
                 self.dirty.merge(Dirty { urgent: false, ..dirty });
+                self.last_publication = Some((Instant::now(), AFTER_TROUBLE));
                 (Vec::new(), Some(words))
             }
         };
         if !changed.is_empty() {
             tracing::info!("published {} documents", changed.len());
+            let (newsdesk, changed) = (self.newsdesk.clone(), changed.clone());
+            self.aside.spawn(async move { newsdesk.announce(changed).await });
         }
+
         let nothing_left = self.dirty.is_empty();
         for waiting in &mut self.waiting {
             waiting.report.published.extend(changed.iter().cloned());
@@ -539,21 +552,16 @@ impl Loop {
             self.tombstones = None;
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
         }
+        if self.next_retention.is_some_and(|due| due <= now) {
+            self.next_retention = self.newsdesk.settings.schedule.retention.after(now);
+            let newsdesk = self.newsdesk.clone();
+            // In small batches, each a write of its own, so that nobody waits for it.
+            self.aside.spawn(async move { newsdesk.retire(now).await });
+        }
         if self.last_tick.elapsed() >= TICK {
             self.last_tick = Instant::now();
             let aging = self.newsdesk.sections.iter().filter(|(_, section)| section.max_age.is_some());
             self.dirty.sections.extend(aging.map(|(row, _)| row.name.clone()));
-            self.retire(now).await;
-        }
-    }
-
-    /// Retention, a small batch at a time.
-    async fn retire(&mut self, now: Time) {
-        let store = &self.newsdesk.settings.store;
-        match self.newsdesk.store.prune(now - store.keep, store.keep_per_source, now).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!("{count} old entries left the store"),
-            Err(cause) => tracing::error!(stage = "store", "{}", super::chain(&cause)),
         }
     }
 
@@ -563,7 +571,8 @@ impl Loop {
         let feeds = self.feeds_wake.map(at);
         let folders = self.folders_due.first().map(|(time, _)| at(*time));
         let tombstones = self.tombstones.map(at);
-        let wakes = [feeds, folders, tombstones, self.publication_due(), Some(self.last_tick + TICK)];
+        let retention = self.next_retention.map(at);
+        let wakes = [feeds, folders, tombstones, retention, self.publication_due(), Some(self.last_tick + TICK)];
         wakes.into_iter().flatten().min().unwrap_or(clock).min(clock + LONGEST_SLEEP)
     }
 
@@ -597,6 +606,8 @@ impl Loop {
             let done = published(&mut self.publishing).await;
             self.published(done);
         }
+        let spoken = async { while self.aside.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(FAREWELL, spoken).await;
     }
 }
 

@@ -215,6 +215,35 @@ impl Door {
         answer.map_err(|trouble| FetchError { shown: shown(&way.url), url: way.url, hops: way.hops, trouble })
     }
 
+    /// POST a form (application/x-www-form-urlencoded) and take any 2xx for a yes; redirects are not followed. A WebSub
+    /// hub is told so that documents have changed.
+    pub async fn post_form(&self, url: &Url, fields: &[(&str, &str)]) -> Result<(), FetchError> {
+        let limit = self.shared.settings.total_timeout;
+        let answer = match tokio::time::timeout(limit, self.post(url, fields)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Trouble::Timeout { what: "the whole answer", after: limit }),
+        };
+        answer.map_err(|trouble| FetchError { shown: shown(url), url: clean(url), hops: Vec::new(), trouble })
+    }
+
+    async fn post(&self, url: &Url, fields: &[(&str, &str)]) -> Result<(), Trouble> {
+        let settings = &self.shared.settings;
+        self.judge(url)?;
+        let mut outgoing = reqwest::Request::new(Method::POST, clean(url));
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        outgoing.headers_mut().insert(header::CONTENT_TYPE, form);
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        *outgoing.body_mut() = Some(body.into());
+        let port = settings.proxy.as_ref().unwrap_or(url).port_or_known_default().unwrap_or(0);
+        let answer = PORT.scope(port, self.shared.closing.execute(outgoing));
+        let answer = within("the first byte", settings.first_byte_timeout, answer).await?;
+        let answer = answer.map_err(|error| refusal(error, settings.connect_timeout))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(Trouble::Status { status: status.as_u16(), retry_after: None }),
+        }
+    }
+
     async fn follow(&self, request: &Request<'_>, way: &mut Way) -> Result<Answer, Trouble> {
         loop {
             let response = self.send(request, &way.url).await?;

@@ -111,7 +111,7 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
                 .map(str::to_owned),
             print: identity::print(&stated),
             stated,
-            slug: context.file.map(|file| wished_slug(entry, file)),
+            slug: context.file.map(|file| wished_slug(entry, file, parsed.format)),
             fallback_date: context.file.map(|file| file.date),
         });
     }
@@ -289,11 +289,13 @@ fn plain(text: &str) -> String {
 }
 
 /// The file's own slug, else its name without date and ending, else its title.
-fn wished_slug(entry: &ParsedEntry, file: &File<'_>) -> String {
+fn wished_slug(entry: &ParsedEntry, file: &File<'_>, format: Format) -> String {
     let name = file.path.rsplit('/').next().unwrap_or(file.path);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let undated = links::without_date(stem);
     let title = entry.title.as_ref().map(clean::title).unwrap_or_default();
+    // The name of a feed document is that of no entry in it.
+    let undated = if format == Format::Article { undated } else { "" };
     [entry.slug.as_deref().unwrap_or_default(), undated, &title]
         .into_iter()
         .map(links::slug)

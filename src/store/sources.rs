@@ -94,6 +94,16 @@ impl Store {
         .await
     }
 
+    /// What is kept about the polls of one source.
+    pub async fn state(&self, row: i64) -> Result<SourceState, StoreError> {
+        self.read(move |db| {
+            let state: String =
+                db.prepare_cached("SELECT state FROM source WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
+            parse_state(&state)
+        })
+        .await
+    }
+
     /// Everything about one source.
     pub async fn source(&self, row: i64) -> Result<SourceRow, StoreError> {
         self.read(move |db| {
@@ -114,14 +124,14 @@ impl Store {
         .await
     }
 
-    /// When each configured source is asked next.
-    pub async fn next_polls(&self) -> Result<BTreeMap<i64, Option<Time>>, StoreError> {
+    /// What is kept about the polls of every configured source, by name.
+    pub async fn states(&self) -> Result<BTreeMap<String, SourceState>, StoreError> {
         self.read(|db| {
-            let mut statement = db.prepare("SELECT id, state FROM source WHERE active = 1")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            let mut statement = db.prepare("SELECT name, state FROM source WHERE active = 1")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
             rows.map(|row| {
-                let (row, state) = row?;
-                Ok((row, parse_state(&state)?.next_poll))
+                let (name, state) = row?;
+                Ok((name, parse_state(&state)?))
             })
             .collect()
         })
