@@ -24,7 +24,13 @@ pub(super) fn read(path: &Path) -> Result<File, Complaints> {
         ])
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(File { quoted: Quoted::new(path.to_path_buf(), text), on_disk: true }),
+        Ok(mut text) => {
+            // A byte order mark would stand before the first column.
+            if text.starts_with('\u{feff}') {
+                text.drain(..'\u{feff}'.len_utf8());
+            }
+            Ok(File { quoted: Quoted::new(path.to_path_buf(), text), on_disk: true })
+        }
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let quoted = Quoted::new(path.to_path_buf(), String::from_utf8_lossy(error.as_bytes()).into_owned());

@@ -193,6 +193,16 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(shown.contains(":2:13: error: is not UTF-8 text"), "{shown}");
 }
 
+/// As an editor on another system leaves it: a byte order mark, and lines that end in two characters.
+#[test]
+fn a_file_from_elsewhere() {
+    let complaints = complaints_about("\u{feff}[site]\r\ntitle = \"A\"\r\nurl = \"https://example.org/\"\r\n");
+    assert!(complaints.0.is_empty(), "{complaints}");
+    let shown = complaints_about("\u{feff}titel = 1\r\n[site]\r\nlimt = 1\r\n").to_string();
+    assert!(shown.contains(":1:1: error"), "{shown}");
+    assert!(shown.contains("\n3 | limt = 1\n"), "{shown}");
+}
+
 /// Whatever the bytes, there is an answer: every prefix of a large file, and every single byte lost.
 #[test]
 fn broken_files_are_refused_calmly() {
