@@ -80,7 +80,7 @@ fn summary(piece: &Piece<'_>) -> Option<Text> {
     match (&piece.summary, &piece.content) {
         (Some(html), _) => Some(Text::html(html.clone())),
         (None, Some(_)) => None,
-        (None, None) => Some(Text::plain(piece.title.clone())),
+        (None, None) => Some(Text::html(text::escape_html(&piece.title))),
     }
 }
 

@@ -4,6 +4,7 @@
 //! which readers of plain text in RSS disagree about; the profile's hexadecimal references are read alike by all, so
 //! they are put in their places.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rss::extension::atom::{AtomExtension, Link};
@@ -63,7 +64,8 @@ fn item_of(piece: &Piece<'_>) -> Item {
     Item {
         title: Some(piece.title.clone()),
         link: Some(piece.link.clone().into_owned()),
-        description: piece.teaser().map(|html| html.into_owned()),
+        // An item whose text shows nothing but pictures has them as its description: one is asked for.
+        description: piece.teaser().or(piece.content.as_deref().map(Cow::Borrowed)).map(Cow::into_owned),
         categories: piece.categories.iter().map(category).collect(),
         comments: piece
             .stated
@@ -167,7 +169,7 @@ fn media_content(url: &str, file: &model::Enclosure) -> Extension {
         ("url", Some(url.to_owned())),
         ("type", Some(kind)),
         ("medium", medium),
-        ("fileSize", file.length.map(|bytes| bytes.to_string())),
+        ("fileSize", file.length.filter(|bytes| *bytes > 0).map(|bytes| bytes.to_string())),
         ("duration", file.duration_secs.map(|secs| secs.to_string())),
     ];
     let title = file.title.as_deref().map(text::line).filter(|title| !title.is_empty()).map(|title| Extension {

@@ -11,33 +11,33 @@ pub const EXCERPT_CHARS: usize = 300;
 /// Visible characters of a derived title, cut at a word.
 pub const DERIVED_TITLE_CHARS: usize = 80;
 
-/// The text without what the Char production of XML 1.0 forbids. The writers write such characters raw, and no reader
-/// would open the document.
+/// The text without what the Char production of XML 1.0 forbids, which the writers write raw and no reader opens, and
+/// without the control characters that it discourages: they come of a wrong charset and show as boxes.
 pub fn xml(text: &str) -> Cow<'_, str> {
-    if !has_suspects(text.as_bytes()) {
+    if !has_unclean(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
-    match text.char_indices().find(|(_, c)| !is_xml_char(*c)) {
-        None => Cow::Borrowed(text),
-        Some((first, _)) => {
-            let (clean, rest) = text.split_at(first);
-            let mut kept = String::with_capacity(text.len());
-            kept.push_str(clean);
-            kept.extend(rest.chars().filter(|c| is_xml_char(*c)));
-            Cow::Owned(kept)
-        }
+    Cow::Owned(text.chars().filter(|c| is_clean(*c)).collect())
+}
+
+/// XML 1.0 §2.2, Char, without the controls that its note discourages. U+0085 is a line end.
+pub fn is_clean(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' | '\u{85}' => true,
+        '\u{FFFE}' | '\u{FFFF}' => false,
+        c => !c.is_control(),
     }
 }
 
-/// Any control character, or the first byte of U+FFFE and U+FFFF. A block at a time, so that it costs next to nothing.
-fn has_suspects(bytes: &[u8]) -> bool {
-    let suspect = |b: u8| (b < 0x20) & !((b == b'\t') | (b == b'\n') | (b == b'\r')) | (b == 0xEF);
-    bytes.chunks(64).any(|block| block.iter().fold(false, |any, b| any | suspect(*b)))
-}
-
-/// XML 1.0 §2.2, Char.
-pub fn is_xml_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{1_0000}'..) && !matches!(c, '\u{FFFE}' | '\u{FFFF}')
+/// The same of UTF-8 bytes, a block at a time, so that clean text costs next to nothing.
+fn has_unclean(bytes: &[u8]) -> bool {
+    let control = |b: u8| (b < 0x20) & !((b == b'\t') | (b == b'\n') | (b == b'\r')) | (b == 0x7F);
+    let after = |at: usize, n: usize| bytes.get(at + n).copied().unwrap_or_default();
+    bytes.chunks(64).any(|block| block.iter().fold(false, |any, b| any | control(*b)))
+        // U+0080 to U+009F, but for U+0085
+        || memchr::memchr_iter(0xC2, bytes).any(|at| after(at, 1) < 0xA0 && after(at, 1) != 0x85)
+        // U+FFFE and U+FFFF
+        || memchr::memchr_iter(0xEF, bytes).any(|at| after(at, 1) == 0xBF && after(at, 2) >= 0xBE)
 }
 
 /// One line: every run of white space is one space, none at the ends.
@@ -47,7 +47,7 @@ pub fn line(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().filter(|c| is_xml_char(*c)));
+        line.extend(word.chars().filter(|c| is_clean(*c)));
     }
     line
 }
@@ -232,7 +232,7 @@ impl Seen {
         if c.is_whitespace() {
             return self.space();
         }
-        if !is_xml_char(c) {
+        if !is_clean(c) {
             return;
         }
         if std::mem::take(&mut self.gap) && !self.text.is_empty() {
@@ -366,6 +366,10 @@ mod tests {
     fn only_xml_characters_are_left() {
         assert!(matches!(xml("plain\t\r\n\u{85} ü 👩 \u{fffd}"), Cow::Borrowed(_)));
         assert_eq!(xml("a\0b\u{1}c\u{b}d\u{fffe}e\u{ffff}f\u{10ffff}"), "abcdef\u{10ffff}");
+        for c in ('\0'..='\u{100}').chain('\u{ffe0}'..='\u{10010}') {
+            let written = xml(&format!("é{c}")) == format!("é{c}");
+            assert_eq!(written, is_clean(c), "U+{:04X}", u32::from(c));
+        }
     }
 
     #[test]
