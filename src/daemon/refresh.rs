@@ -258,9 +258,12 @@ impl Newsdesk {
         cause: FetchError,
         now: Time,
     ) -> Refreshing {
-        state.poll.moved.failed(configured);
         let (failure, retry_after) = (cause.kind(), cause.retry_after());
         let frozen = self.outage_is_ours(&source, Some(failure), now);
+        // What our own outage breaks says nothing against the address that was moved to.
+        if !frozen {
+            state.poll.moved.failed(configured);
+        }
         let outcome = Outcome::Failed { failure, retry_after, frozen };
         let mut refreshing = self.failed(source, row, state, outcome, Stage::Fetch, cause.into(), now).await;
         refreshing.failure = Some((failure, retry_after));

@@ -350,3 +350,84 @@ impl Zstd {
         Ok(Step { taken: status.bytes_read, made: status.bytes_written })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const LIMIT: u64 = 64 * 1024;
+
+    fn decoded(name: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, CodingError> {
+        let mut body = Body::new([name], LIMIT)?;
+        for piece in pieces {
+            let mut paused = body.push(piece)?;
+            while let Some(rest) = paused {
+                paused = body.go_on(rest)?;
+            }
+        }
+        body.finish()
+    }
+
+    /// The same text in every coding.
+    fn encoded(plain: &[u8]) -> [(&'static str, Vec<u8>); 5] {
+        let mut gzip = flate2::GzBuilder::new().filename("a name").comment("a comment").extra(vec![1, 2, 3]);
+        gzip = gzip.mtime(7);
+        let mut gzip = gzip.write(Vec::new(), flate2::Compression::default());
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(plain).and_then(|()| zlib.write_all(plain)).and_then(|()| bare.write_all(plain)).unwrap();
+        let mut br = Vec::new();
+        let params = brotli::enc::BrotliEncoderParams { quality: 5, ..Default::default() };
+        brotli::BrotliCompress(&mut &*plain, &mut br, &params).unwrap();
+        let (gzip, zlib, bare) = (gzip.finish().unwrap(), zlib.finish().unwrap(), bare.finish().unwrap());
+        [
+            ("gzip", gzip),
+            ("deflate", zlib),
+            ("deflate", bare),
+            ("br", br),
+            ("zstd", zstd::encode_all(plain, 3).unwrap()),
+        ]
+    }
+
+    fn plain() -> Vec<u8> {
+        (0..2000).flat_map(|at: u32| format!("{} ", at.wrapping_mul(2_654_435_761) >> 20).into_bytes()).collect()
+    }
+
+    #[test]
+    fn pieces_of_every_size_give_the_same() {
+        let plain = plain();
+        for (name, whole) in encoded(&plain) {
+            for size in [1, 2, 3, 7, 100, 4096] {
+                let pieces: Vec<&[u8]> = whole.chunks(size).collect();
+                assert_eq!(decoded(name, &pieces).as_deref(), Ok(&plain[..]), "{name} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        for (name, whole) in encoded(&plain()) {
+            for cut in (1..whole.len()).step_by(13) {
+                assert!(decoded(name, &[&whole[..cut]]).is_err(), "{name} cut at {cut}");
+            }
+        }
+    }
+
+    /// No flipped bit makes a decoder panic, hang, or exceed the limit.
+    #[test]
+    fn damage_is_survived() {
+        for (name, whole) in encoded(&plain()) {
+            for at in (0..whole.len()).filter(|at| *at < 64 || at % 17 == 0) {
+                for bit in 0..8 {
+                    let mut damaged = whole.clone();
+                    damaged[at] ^= 1 << bit;
+                    if let Ok(found) = decoded(name, &[&damaged]) {
+                        assert!(found.len() as u64 <= LIMIT);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@
 //! error     what can go wrong, in words
 //! address   the guard: which addresses are contacted at all
 //! folder    article files
+//! watch     which of them were saved just now
 //! ```
 
 pub mod address;
