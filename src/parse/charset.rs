@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::code_pages;
 use super::feed::Repairs;
 
 /// Text, and how it was found.
@@ -58,7 +59,17 @@ fn to_text<'a>(bytes: &'a [u8], content_type: Option<&str>, repairs: &mut Repair
     if let Some(encoding) = utf16_without_mark(bytes) {
         return (with(encoding, bytes, repairs), encoding.name());
     }
+    let in_declaration = |text: &str| declaration(text.as_bytes()).map(str::to_owned);
+    if let Some((text, charset)) = code_pages::decode_ebcdic(bytes, in_declaration) {
+        return (Cow::Owned(text), charset);
+    }
     let declared = declared(bytes, content_type);
+    if declared.is_none() && !bytes.is_ascii() {
+        let named = content_type.and_then(charset_parameter).or_else(|| declaration(bytes));
+        if let Some((text, charset)) = named.and_then(|name| code_pages::decode(bytes, name)) {
+            return (Cow::Owned(text), charset);
+        }
+    }
     // UTF-8 that is valid is UTF-8: no other encoding in use makes such bytes by accident, ASCII aside.
     if let Ok(text) = std::str::from_utf8(bytes) {
         match declared {
@@ -126,7 +137,10 @@ fn with<'a>(encoding: &'static Encoding, bytes: &'a [u8], repairs: &mut Repairs)
 
 /// The charset that the header names, else that of the XML declaration.
 fn declared(bytes: &[u8], content_type: Option<&str>) -> Option<&'static Encoding> {
-    content_type.and_then(charset_parameter).and_then(encoding).or_else(|| declaration(bytes).and_then(encoding))
+    content_type
+        .and_then(charset_parameter)
+        .and_then(encoding)
+        .or_else(|| declaration(bytes).or_else(|| meta(bytes)).and_then(encoding))
 }
 
 /// `charset` of a media type.
@@ -146,6 +160,19 @@ fn declaration(bytes: &[u8]) -> Option<&str> {
     let value = text.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     value[1..].split(quote).next()
+}
+
+/// `charset` of an HTML `meta`, in either of its forms.
+fn meta(bytes: &[u8]) -> Option<&str> {
+    let head = &bytes[..bytes.len().min(1024)];
+    let found = |at: usize| head.get(at..at + 5).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<meta"));
+    memchr::memchr_iter(b'<', head).filter(|at| found(*at)).find_map(|at| {
+        let end = at + memchr::memchr(b'>', &head[at..])?;
+        let tag = std::str::from_utf8(&head[at..end]).ok()?;
+        let name = tag.to_ascii_lowercase().find("charset=")? + "charset=".len();
+        let value = tag.get(name..)?.trim_start_matches(['"', '\'', ' ']);
+        value.split(['"', '\'', ' ', ';', '/']).next().filter(|value| !value.is_empty())
+    })
 }
 
 /// An encoding by any of its names. UTF-7 is none; UTF-16 without a mark that its bytes belie is none either.

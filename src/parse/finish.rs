@@ -232,8 +232,8 @@ impl Bounds<'_> {
 
 /// "â€¦" is an ellipsis whose bytes somebody took for windows-1252. Only when the whole text makes sense that way.
 fn decoded_twice(text: &str) -> Option<String> {
-    // The first byte of such a sequence became a letter from U+00C2 to U+00F4.
-    let first = text.find(|c: char| !c.is_ascii())?;
+    // The first byte of such a sequence became a letter from U+00C2 to U+00F4, all of which begin with this byte.
+    let first = memchr::memchr(0xC3, text.as_bytes()).filter(|&first| text.as_bytes()[..first].is_ascii())?;
     let mut from_first = text[first..].chars().map(windows_1252_byte);
     if !matches!((from_first.next()?, from_first.next()?), (Some(0xC2..=0xF4), Some(0x80..=0xBF))) {
         return None;

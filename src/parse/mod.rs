@@ -13,6 +13,7 @@ pub mod article;
 pub mod atom;
 pub mod cdf;
 pub mod charset;
+mod code_pages;
 pub mod date;
 pub mod extensions;
 pub mod feed;

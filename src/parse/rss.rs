@@ -137,9 +137,9 @@ pub fn entry_element<'a>(
         return false;
     }
     match &*element.name {
-        "title" => set(&mut entry.title, text(reader, element, TextKind::Undeclared)),
+        "title" => last(&mut entry.title, text(reader, element, TextKind::Undeclared)),
         "link" if element.attribute("href").is_some() => return false,
-        "link" => set(&mut entry.link, link(reader, element)),
+        "link" => last(&mut entry.link, link(reader, element)),
         "description" => body(entry, text(reader, element, TextKind::Html)),
         "tags" => super::extensions::keywords(reader, element, &mut entry.categories),
         "guid" => guid(reader, element, entry, draft),
