@@ -29,6 +29,111 @@ fn html() {
     fixtures("html");
 }
 
+/// The article that the reader of plain text exists for. It is not part of the repository.
+#[test]
+fn article_from_the_wire() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/examples/article-from-the-wire.txt");
+    let Ok(bytes) = fs::read(&path) else {
+        println!("skipped: {} is not there", path.display());
+        return;
+    };
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let blocks: Vec<&str> = text.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).collect();
+    let [_, title, paragraphs @ .., _, _] = blocks.as_slice() else { panic!("another shape than expected") };
+    let windows = text.replace('\n', "\r\n").into_bytes();
+    let bare = text.replace("Source: FT", "").replace("Leave a Reply", "").into_bytes();
+    for (bytes, credited) in [(bytes, 1), (windows, 1), (bare, 0)] {
+        let article = read(&bytes, "news/wire.txt").unwrap();
+        let entry = &article.feed.entries[0];
+        let html = entry.content.as_ref().unwrap().value.clone();
+        let found: Vec<&str> = html
+            .lines()
+            .map(|line| line.strip_prefix("<p>").and_then(|line| line.strip_suffix("</p>")).unwrap())
+            .collect();
+        assert_eq!(entry.sections, ["politics", "world"]);
+        assert_eq!(entry.title.as_ref().unwrap().value, *title);
+        assert_eq!(entry.summary.as_ref().unwrap().value, paragraphs[0]);
+        assert_eq!(found, paragraphs);
+        assert_eq!(entry.attributions.len(), credited);
+        assert!(entry.attributions.iter().all(|credit| credit.name == "FT"));
+        assert!(!html.contains("Leave a Reply"));
+    }
+}
+
+/// Every sample article is read without a warning, into a section of the example configuration.
+#[test]
+fn samples() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds/articles");
+    let scan = newsdesk::fetch::folder::scan(&root).unwrap();
+    assert!(scan.failures.is_empty() && scan.files.len() >= 6);
+    for file in &scan.files {
+        let bytes = newsdesk::fetch::folder::read(&root, &file.path, 1 << 20).unwrap();
+        let article = read(&bytes, &file.path).unwrap();
+        assert_eq!(article.warnings, [""; 0], "{}", file.path);
+        assert!(article.files.iter().all(|file| root.join(file).is_file()), "{}", file.path);
+        for entry in &article.feed.entries {
+            let known = ["politics", "world", "technology", "science"];
+            assert!(entry.title.is_some() && entry.content.is_some(), "{}", file.path);
+            assert!(
+                !entry.sections.is_empty() && entry.sections.iter().all(|name| known.contains(&&**name)),
+                "{}",
+                file.path
+            );
+        }
+    }
+}
+
+/// Nothing that a file holds overflows a stack or takes more than its size deserves.
+#[test]
+fn hostile_files_are_read_in_linear_time() {
+    let cases: Vec<(&str, String)> = vec![
+        ("lines.txt", "a\n".repeat(1_000_000)),
+        ("blocks.txt", "a\n\n".repeat(500_000)),
+        ("line.txt", "word ".repeat(1 << 18)),
+        ("headers.txt", "Date: 2026-01-01\n".repeat(60_000)),
+        ("sources.txt", format!("Title\n\n{}", "Source: FT\n".repeat(90_000))),
+        ("residue.txt", format!("Title\n\nText\n\n{}", "Share this\n\n".repeat(80_000))),
+        ("list.txt", format!("Title\n\n{}", "- a\n".repeat(250_000))),
+        ("almost-list.txt", format!("Title\n\n{}", "1. a\n".repeat(200_000))),
+        ("urls.txt", format!("Title\n\n{}", "http".repeat(250_000))),
+        ("brackets.txt", format!("Title\n\nhttps://a.example/{}", ")".repeat(1 << 20))),
+        ("stops.txt", "a.".repeat(500_000)),
+        ("commas.txt", format!("By {}\n\nSource: {}", "A,".repeat(100_000), "A,".repeat(100_000))),
+        ("divs.html", "<div>".repeat(50_000)),
+        ("table.html", format!("<table>{}", "<div>".repeat(50_000))),
+        ("templates.html", "<template>".repeat(50_000)),
+        ("formatting.html", (0..40_000).map(|n| format!("<b a={n}><p>")).collect()),
+        ("less.html", "<".repeat(1 << 20)),
+        ("attributes.html", format!("<p {}>x", (0..100_000).map(|n| format!("a{n} ")).collect::<String>())),
+        ("comments.html", "<!--".repeat(250_000)),
+        ("scripts.html", "<script>".repeat(100_000)),
+        ("paragraphs.html", "<p>a".repeat(200_000)),
+        ("quotes.md", ">".repeat(1 << 19)),
+        ("brackets.md", "[".repeat(1 << 18)),
+        ("stars.md", "*a ".repeat(1 << 18)),
+        ("ticks.md", (1..1_000).map(|n| "`".repeat(n) + " ").collect()),
+        ("items.md", "- ".repeat(1 << 17)),
+        ("links.md", "![](a.png)".repeat(100_000)),
+        ("front.md", format!("---\n{}", "a: b\n".repeat(100_000))),
+        ("nested.md", format!("---\na: {}\n---\n", "[".repeat(30_000))),
+        ("nested-toml.md", format!("+++\na = {}\n+++\n", "[".repeat(30_000))),
+        ("nested.json", "[".repeat(1 << 20)),
+        ("linked.html", format!("<script type='application/ld+json'>{}</script><p>x", "[".repeat(1 << 20))),
+    ];
+    let mut slow = String::new();
+    for (name, text) in cases {
+        let started = std::time::Instant::now();
+        // Refused or read: both are answers.
+        let _ = read(text.as_bytes(), name);
+        let took = started.elapsed();
+        println!("{name}: {} KiB in {} ms", text.len() / 1024, took.as_millis());
+        if took.as_secs() > 15 {
+            writeln!(slow, "{name} took {took:?}").unwrap();
+        }
+    }
+    assert!(slow.is_empty(), "{slow}");
+}
+
 fn fixtures(kind: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind);
     let mut cases: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
