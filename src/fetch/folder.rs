@@ -39,17 +39,7 @@ pub enum FolderError {
     Missing(PathBuf),
     #[error("{} is not a folder; correct `folder` of the source", .0.display())]
     NotAFolder(PathBuf),
-    #[error(
-        "{} cannot be read; give the daemon's user the right to (chmod, chown; in a home directory, \
-         ProtectHome= of the unit stands in the way)",
-        path.display()
-    )]
-    Denied {
-        path: PathBuf,
-        #[source]
-        cause: io::Error,
-    },
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read{}", path.display(), cure(cause))]
     Unreadable {
         path: PathBuf,
         #[source]
@@ -219,8 +209,16 @@ fn read_at_most(file: &File, bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 fn failure(path: PathBuf, cause: io::Error) -> FolderError {
+    FolderError::Unreadable { path, cause }
+}
+
+/// What helps, where that is known.
+fn cure(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::PermissionDenied => FolderError::Denied { path, cause },
-        _ => FolderError::Unreadable { path, cause },
+        io::ErrorKind::PermissionDenied => {
+            "; give the daemon's user the right to (chmod, chown; in a home directory, ProtectHome= of the unit stands in \
+             the way)"
+        }
+        _ => "",
     }
 }

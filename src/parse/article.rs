@@ -92,7 +92,9 @@ pub fn read(bytes: &[u8], options: &Options<'_>) -> Result<Article, NotAnArticle
     if let Some(what) = charset::binary(bytes) {
         return Err(NotAnArticle::Binary(what));
     }
-    let decoded = charset::decode(bytes, None);
+    let declared = html::tags::declared_charset(bytes).filter(|_| bytes.trim_ascii_start().starts_with(b"<"));
+    let media_type = declared.map(|charset| format!("text/html; charset={charset}"));
+    let decoded = charset::decode(bytes, media_type.as_deref());
     if looks_binary(&decoded.text) {
         return Err(NotAnArticle::Binary("binary data"));
     }

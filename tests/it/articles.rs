@@ -13,6 +13,7 @@ use newsdesk::parse::article::{self, Article, LineUse, NotAnArticle, Options};
 use newsdesk::parse::feed::{Attribution, Text};
 use newsdesk::parse::plain::{SectionLine, Vocabulary};
 use newsdesk::parse::{Limits, ParsedEntry};
+use proptest::prelude::*;
 
 #[test]
 fn plain_text() {
@@ -27,6 +28,295 @@ fn markdown() {
 #[test]
 fn html() {
     fixtures("html");
+}
+
+/// The article that the reader of plain text exists for. It is not part of the repository.
+#[test]
+fn article_from_the_wire() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/examples/article-from-the-wire.txt");
+    let Ok(bytes) = fs::read(&path) else {
+        println!("skipped: {} is not there", path.display());
+        return;
+    };
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let blocks: Vec<&str> = text.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).collect();
+    let [_, title, paragraphs @ .., _, _] = blocks.as_slice() else { panic!("another shape than expected") };
+    let windows = text.replace('\n', "\r\n").into_bytes();
+    let bare = text.replace("Source: FT", "").replace("Leave a Reply", "").into_bytes();
+    for (bytes, credited) in [(bytes, 1), (windows, 1), (bare, 0)] {
+        let article = read(&bytes, "news/wire.txt").unwrap();
+        let entry = &article.feed.entries[0];
+        let html = entry.content.as_ref().unwrap().value.clone();
+        let found: Vec<&str> = html
+            .lines()
+            .map(|line| line.strip_prefix("<p>").and_then(|line| line.strip_suffix("</p>")).unwrap())
+            .collect();
+        assert_eq!(entry.sections, ["politics", "world"]);
+        assert_eq!(entry.title.as_ref().unwrap().value, *title);
+        assert_eq!(entry.summary.as_ref().unwrap().value, paragraphs[0]);
+        assert_eq!(found, paragraphs);
+        assert_eq!(entry.attributions.len(), credited);
+        assert!(entry.attributions.iter().all(|credit| credit.name == "FT"));
+        assert!(!html.contains("Leave a Reply"));
+    }
+}
+
+/// Every sample article is read without a warning, into a section of the example configuration.
+#[test]
+fn samples() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds/articles");
+    let scan = newsdesk::fetch::folder::scan(&root).unwrap();
+    assert!(scan.failures.is_empty() && scan.files.len() >= 6);
+    for file in &scan.files {
+        let bytes = newsdesk::fetch::folder::read(&root, &file.path, 1 << 20).unwrap();
+        let article = read(&bytes, &file.path).unwrap();
+        assert_eq!(article.warnings, [""; 0], "{}", file.path);
+        assert!(article.files.iter().all(|file| root.join(file).is_file()), "{}", file.path);
+        for entry in &article.feed.entries {
+            let known = ["politics", "world", "technology", "science"];
+            assert!(entry.title.is_some() && entry.content.is_some(), "{}", file.path);
+            assert!(
+                !entry.sections.is_empty() && entry.sections.iter().all(|name| known.contains(&&**name)),
+                "{}",
+                file.path
+            );
+        }
+    }
+}
+
+#[test]
+fn names_of_articles() {
+    for name in ["a.txt", "a.md", "A.TXT", "x/y/ü.markdown", "a.b.html", "feed.atom", "2026.json", "_draft.md"] {
+        assert!(article::is_article_name(name), "{name}");
+    }
+    for name in [
+        "",
+        "txt",
+        ".txt",
+        ".a.txt",
+        "a",
+        "a.txt~",
+        "a.txt.swp",
+        "a.tmp.txt",
+        "a.part.md",
+        "~$a.txt",
+        "#a.txt",
+        "x/.git/a.md",
+        "a.jpg",
+        "a.txt.crdownload",
+        "x//a.txt",
+        "a.docx",
+    ] {
+        assert!(!article::is_article_name(name), "{name}");
+    }
+}
+
+#[test]
+fn dates_in_names() {
+    let day = |path: &str| article::date_in_name(path).map(|date| date.format("%F %T").to_string());
+    for path in [
+        "2026-03-27-title.txt",
+        "2026-03-27.md",
+        "x/2026-03-27_title.md",
+        "2026_03_27 title.txt",
+        "20260327-title.txt",
+        "2026.03.27.txt",
+        "x/2026-03-27-title/index.md",
+        "2026-03-27Ttitle.txt",
+    ] {
+        assert_eq!(day(path).as_deref(), Some("2026-03-27 00:00:00"), "{path}");
+    }
+    for path in [
+        "title.txt",
+        "2026-03-32-a.txt",
+        "2026-02-30.txt",
+        "202603271.txt",
+        "2026-03-271.txt",
+        "2026-03_27.txt",
+        "2026",
+        "",
+        "äöü2026-03-27.txt",
+        "2026-03-27/a.txt",
+        "1234567-a.txt",
+    ] {
+        assert_eq!(day(path), None, "{path}");
+    }
+}
+
+#[test]
+fn words_of_sections() {
+    let vocabulary = vocabulary();
+    for (words, section) in [
+        ("Politics", Some("politics")),
+        ("WESTMINSTER", Some("politics")),
+        ("middle-east", Some("middle-east")),
+        ("Middle East", Some("middle-east")),
+        ("middle east", Some("middle-east")),
+        ("nature & science", Some("science")),
+        ("Foreign  Affairs", Some("world")),
+        ("ЕВРОПА", Some("europa")),
+        ("Foreign", None),
+        ("World Politics", None),
+        ("", None),
+        ("Worldly", None),
+    ] {
+        assert_eq!(vocabulary.resolve(words), section, "{words}");
+    }
+}
+
+#[test]
+fn sub_folders_name_sections() {
+    let article = read(b"Technology\n\nHow the letters travel\n\nBy cable.", "notes/middle-east/World/a.txt").unwrap();
+    assert_eq!(article.feed.entries[0].sections, ["technology", "middle-east", "world"]);
+    let feed = br#"{"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "1", "content_text": "Soup."}]}"#;
+    assert_eq!(read(feed, "science/feed.json").unwrap().feed.entries[0].sections, ["science"]);
+}
+
+/// Every line becomes exactly one thing, and what is the body's stands in the published text, in its order.
+fn check_lines(text: &str) {
+    let article = match read(text.as_bytes(), "news/a.txt") {
+        Ok(article) => article,
+        Err(refused) => {
+            assert_eq!(text.trim_matches(|c: char| c.is_whitespace() || c == '\0'), "", "{refused}");
+            return;
+        }
+    };
+    let solid = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let entry = &article.feed.entries[0];
+    assert!(!entry.title.as_ref().unwrap().value.is_empty());
+    assert!(article.lines.windows(2).all(|pair| pair[0].number < pair[1].number));
+    assert_eq!(article.lines.iter().map(|line| solid(&line.text)).collect::<String>(), solid(text));
+    let html = entry.content.as_ref().map(|content| content.value.clone()).unwrap_or_default();
+    let mut plain = String::new();
+    let mut inside = false;
+    for c in html.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => inside = false,
+            c if !inside => plain.push(c),
+            _ => {}
+        }
+    }
+    let plain = plain.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    let plain = solid(&plain);
+    let mut rest = plain.as_str();
+    for line in article.lines.iter().filter(|line| line.used == LineUse::Body) {
+        // The mark of a list's item is shown by the list.
+        let unmarked = line.text.split_once(' ').map(|(_, text)| solid(text)).unwrap_or_default();
+        let whole = solid(&line.text);
+        let found = [&whole, &unmarked].into_iter().filter_map(|text| Some((rest.find(text.as_str())?, text.len())));
+        let end = found.min().map(|(at, length)| at + length);
+        rest = &rest[end.unwrap_or_else(|| panic!("{:?} is not in {html}", line.text))..];
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_line_of_any_text_is_accounted_for(text in "[ -~\n“”é中の—]{0,400}") {
+        check_lines(&text);
+    }
+
+    #[test]
+    fn every_line_of_shuffled_articles_is_accounted_for(
+        lines in prop::collection::vec(prop::sample::select(REALISTIC), 0..24),
+        wraps in prop::collection::vec(prop::bool::ANY, 24),
+    ) {
+        let ends = wraps.iter().map(|wrap| if *wrap { "\n" } else { "\n\n" });
+        check_lines(&lines.iter().zip(ends).flat_map(|(line, end)| [*line, end]).collect::<String>());
+    }
+}
+
+/// Lines that newsrooms and pages produce.
+const REALISTIC: &[&str] = &[
+    "",
+    "Politics World",
+    "POLITICS & TECH",
+    "Politics Energy",
+    "World",
+    "Us and them",
+    "Harbours agree on the dyke",
+    "Ukraine: what we know so far",
+    "and the sea behind it,",
+    "By Jane Doe and René van der Berg",
+    "By Friday the city had fallen",
+    "Date: 2026-03-27",
+    "Summary: a foot within ten years",
+    "Title: Another title",
+    "Image: how the press won",
+    "LOWMOUTH, March 3 — The harbour master resigned.",
+    "The dyke will be raised by a foot within ten years, paid for by all four harbours.",
+    "The dyke will be raised by a foot within ten years, paid for by all four harbours according to the length of their \
+     quays, the union of harbours said on Tuesday after a night of talks & tea at https://union.example/dyke.",
+    "1. FC Koln won",
+    "2. Bread",
+    "3. Soup",
+    "- one",
+    "- two",
+    "* three",
+    "Related",
+    "Share this:",
+    "Source: FT",
+    "Source: World Bank",
+    "(Source: Reuters, AP)",
+    "Originally published in The Gazette",
+    "=====",
+    "3 Comments",
+    "Leave a Reply",
+    "<script>alert(1)</script> & so on",
+    "四个港口就堤坝达成协议。",
+];
+
+/// Nothing that a file holds overflows a stack or takes more than its size deserves.
+#[test]
+fn hostile_files_are_read_in_linear_time() {
+    let cases: Vec<(&str, String)> = vec![
+        ("lines.txt", "a\n".repeat(1_000_000)),
+        ("blocks.txt", "a\n\n".repeat(100_000)),
+        ("line.txt", "word ".repeat(1 << 17)),
+        ("headers.txt", "Date: 2026-01-01\n".repeat(20_000)),
+        ("sources.txt", format!("Title\n\n{}", "Source: FT\n".repeat(30_000))),
+        ("residue.txt", format!("Title\n\nText\n\n{}", "Share this\n\n".repeat(80_000))),
+        ("list.txt", format!("Title\n\n{}", "- a\n".repeat(60_000))),
+        ("almost-list.txt", format!("Title\n\n{}", "1. a\n".repeat(60_000))),
+        ("urls.txt", format!("Title\n\n{}", "http".repeat(250_000))),
+        ("brackets.txt", format!("Title\n\nhttps://a.example/{}", ")".repeat(1 << 20))),
+        ("stops.txt", "a.".repeat(200_000)),
+        ("commas.txt", format!("By {}\n\nSource: {}", "A,".repeat(100_000), "A,".repeat(100_000))),
+        ("divs.html", "<div>".repeat(50_000)),
+        ("table.html", format!("<table>{}", "<div>".repeat(50_000))),
+        ("templates.html", "<template>".repeat(50_000)),
+        ("formatting.html", (0..40_000).map(|n| format!("<b a={n}><p>")).collect()),
+        ("less.html", "<".repeat(1 << 20)),
+        ("attributes.html", format!("<p {}>x", (0..100_000).map(|n| format!("a{n} ")).collect::<String>())),
+        ("comments.html", "<!--".repeat(250_000)),
+        ("scripts.html", "<script>".repeat(100_000)),
+        ("paragraphs.html", "<p>a".repeat(60_000)),
+        ("quotes.md", ">".repeat(1 << 17)),
+        ("brackets.md", "[".repeat(1 << 18)),
+        ("stars.md", "*a ".repeat(1 << 16)),
+        ("ticks.md", (1..1_000).map(|n| "`".repeat(n) + " ").collect()),
+        ("items.md", "- ".repeat(1 << 17)),
+        ("links.md", "![](a.png)".repeat(100_000)),
+        ("front.md", format!("---\n{}", "a: b\n".repeat(100_000))),
+        ("nested.md", format!("---\na: {}\n---\n", "[".repeat(30_000))),
+        ("nested-toml.md", format!("+++\na = {}\n+++\n", "[".repeat(30_000))),
+        ("nested.json", "[".repeat(1 << 20)),
+        ("linked.html", format!("<script type='application/ld+json'>{}</script><p>x", "[".repeat(1 << 20))),
+    ];
+    let mut slow = String::new();
+    for (name, text) in cases {
+        let started = std::time::Instant::now();
+        // Refused or read: both are answers.
+        let _ = read(text.as_bytes(), name);
+        let took = started.elapsed();
+        println!("{name}: {} KiB in {} ms", text.len() / 1024, took.as_millis());
+        if took.as_secs() > 15 {
+            writeln!(slow, "{name} took {took:?}").unwrap();
+        }
+    }
+    assert!(slow.is_empty(), "{slow}");
 }
 
 fn fixtures(kind: &str) {

@@ -28,7 +28,8 @@ fn a_scan_finds_articles_and_nothing_else() {
     for path in ["b.txt", "a.md", "world/c.html", "world/deep/er/d.XML", "e.json", "ü.txt"] {
         put(root, path, "text");
     }
-    for path in [".hidden.txt", ".git/x.md", "a.txt~", "#a.txt#", "x.txt.part", "y.tmp.md", "photo.jpg", "~$doc.txt", "z.swp"]
+    for path in
+        [".hidden.txt", ".git/x.md", "a.txt~", "#a.txt#", "x.txt.part", "y.tmp.md", "photo.jpg", "~$doc.txt", "z.swp"]
     {
         put(root, path, "text");
     }

@@ -28,6 +28,28 @@ pub(super) fn is_overloaded(html: &str) -> bool {
     tags(html).any(|tag| tag.attributes.len() > MAX_ATTRIBUTES && tag.attributes().nth(MAX_ATTRIBUTES).is_some())
 }
 
+/// The charset that a page declares in its first kilobytes: `<meta charset>`, or what stands in for a header.
+pub(in crate::parse) fn declared_charset(bytes: &[u8]) -> Option<String> {
+    const HEAD: usize = 4_096;
+    let head = String::from_utf8_lossy(bytes.get(..HEAD).unwrap_or(bytes));
+    tags(&head).filter(|tag| tag.name.eq_ignore_ascii_case("meta")).find_map(|tag| {
+        let value =
+            |key: &str| tag.attributes().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+        let stands_for_type =
+            || value("http-equiv").is_some_and(|name| name.trim().eq_ignore_ascii_case("content-type"));
+        let in_type = || {
+            value("content")
+                .filter(|_| stands_for_type())?
+                .to_ascii_lowercase()
+                .split_once("charset=")
+                .map(|(_, name)| name.to_owned())
+        };
+        let named = value("charset").map(str::to_owned).or_else(in_type)?;
+        let name = named.trim().trim_matches(['"', '\'']).split(';').next()?.trim().to_owned();
+        (!name.is_empty()).then_some(name)
+    })
+}
+
 /// Is there anything to look at or to listen to, though there may be no word?
 pub(super) fn holds_media(html: &str) -> bool {
     let media = ["img", "audio", "video", "picture", "iframe", "svg"];

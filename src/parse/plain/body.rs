@@ -21,6 +21,7 @@ pub(super) fn html(page: &Page<'_>, rows: &[usize]) -> Body {
         let items = list_length(segments.get(at..).unwrap_or_default());
         if items >= 2 {
             list(segments.get(at..at + items).unwrap_or_default(), &mut body.html);
+            body.first.get_or_insert_with(|| segment.unmarked().to_owned());
             at += items;
             continue;
         }
@@ -41,7 +42,7 @@ pub(super) fn html(page: &Page<'_>, rows: &[usize]) -> Body {
         body.first.get_or_insert(text);
         at = end;
     }
-    body.first = first_paragraph.or(body.first).or_else(|| Some(segments.first()?.text.clone()));
+    body.first = first_paragraph.or(body.first);
     body
 }
 
@@ -73,7 +74,7 @@ pub(super) fn marker(line: &str) -> Option<(Marker, &str)> {
 }
 
 /// A dash that opens a line is dialogue in half of Europe; a hyphen is not.
-const BULLETS: [char; 9] = ['-', '*', '•', '·', '◦', '‣', '▪', '●', '–'];
+const BULLETS: [char; 8] = ['-', '*', '•', '·', '◦', '‣', '▪', '●'];
 
 /// Rows that belong together: an item with the rows that it runs over, or text up to the next item.
 #[derive(Debug)]
@@ -85,6 +86,13 @@ struct Segment {
     /// In the same block as the segment before.
     goes_on: bool,
     is_paragraph: bool,
+}
+
+impl Segment {
+    /// The text behind the marker, if it has one.
+    fn unmarked(&self) -> &str {
+        self.text.get(self.marker.map_or(0, |(_, start)| start)..).unwrap_or_default()
+    }
 }
 
 fn segments(page: &Page<'_>, rows: &[usize]) -> Vec<Segment> {
@@ -156,9 +164,8 @@ fn list(items: &[Segment], html: &mut String) {
     };
     html.push_str(&open);
     for item in items {
-        let behind = item.marker.map_or(0, |(_, start)| start);
         html.push_str("<li>");
-        link_urls(item.text.get(behind..).unwrap_or_default(), html);
+        link_urls(item.unmarked(), html);
         html.push_str("</li>\n");
     }
     html.push_str(close);

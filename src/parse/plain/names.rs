@@ -5,14 +5,16 @@ use crate::model::Person;
 
 /// The authors of "By Jane Doe and René van der Berg"; `None` if the line is anything else.
 ///
-/// 2 to 10 capitalised words, particles and "and", at most 80 characters, no full stop but those of initials.
+/// 2 to 10 capitalised words, particles and "and", at most 80 characters, no full stop but those of initials. Where
+/// they wrote it ("in London") and what they are ("Political Editor") may stand beside the names.
 pub(super) fn byline(line: &str) -> Option<Vec<Person>> {
     let by = line.get(..2).filter(|by| by.eq_ignore_ascii_case("by"))?;
     let names = line.get(by.len()..)?.strip_prefix([' ', ':'])?.trim();
-    if width(line) > LONGEST || !(2..=10).contains(&names.split_whitespace().count()) {
+    let names = (width(line) <= LONGEST).then(|| without_places(names))??;
+    if !(2..=10).contains(&names.split_whitespace().count()) {
         return None;
     }
-    people(names).filter(|people| !people.is_empty())
+    people(&names).filter(|people| !people.is_empty())
 }
 
 /// The people that a list of names names; `None` if a word of it is part of no name.
@@ -29,6 +31,31 @@ pub(super) fn people(list: &str) -> Option<Vec<Person>> {
         people.push(person(part)?);
     }
     Some(people)
+}
+
+/// The list without "in London"; `None` if what follows an "in" is no place.
+fn without_places(list: &str) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut in_place = false;
+    for word in list.split_whitespace() {
+        let ends_place = word.eq_ignore_ascii_case("and") || word == "&";
+        if word == "in" && !names.is_empty() {
+            in_place = true;
+        } else if in_place && !ends_place {
+            if starts_lower(word) {
+                return None;
+            }
+            // A comma behind the place parts the names.
+            if word.ends_with(',') {
+                names.push(",");
+                in_place = false;
+            }
+        } else {
+            in_place = false;
+            names.push(word);
+        }
+    }
+    Some(names.join(" "))
 }
 
 const LONGEST: usize = 80;

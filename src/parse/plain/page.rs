@@ -197,7 +197,7 @@ pub(super) fn starts_lower(text: &str) -> bool {
 }
 
 /// "LONDON, March 3 —", "LONDON (Reuters) -", and in front of a longer text "LONDON —" alone.
-fn starts_with_dateline(text: &str, width: usize) -> bool {
+pub(super) fn starts_with_dateline(text: &str, width: usize) -> bool {
     let Some((place, rest)) = dateline(text) else { return false };
     let dated = place.contains(|c: char| c.is_ascii_digit()) || place.ends_with(')');
     let named = place.split([',', '(']).next().unwrap_or_default();

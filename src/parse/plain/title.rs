@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::page::{CLOSING, Page, QUOTES, SENTENCE_ENDS, starts_lower, width};
+use super::page::{CLOSING, Page, QUOTES, SENTENCE_ENDS, ends_sentence, starts_lower, width};
 
 /// The rows from `at` on that are a title; `None` if a paragraph stands there.
 pub(super) fn rows(page: &Page<'_>, at: usize) -> Option<Range<usize>> {
@@ -12,10 +12,10 @@ pub(super) fn rows(page: &Page<'_>, at: usize) -> Option<Range<usize>> {
     }
     let title = joined_rows(page, block.clone());
     if page.one_paragraph_a_line(at) || title.end < block.end && broken_on_purpose(page, &title, &block) {
-        let paragraph = page.is_paragraph(title.clone()) && !asks_or_quotes(page, &title);
+        let paragraph = page.is_paragraph(title.clone()) && !is_headline(page, &title);
         return (!paragraph).then_some(title);
     }
-    let paragraph = page.is_paragraph(block.clone()) && !asks_or_quotes(page, &block);
+    let paragraph = page.is_paragraph(block.clone()) && !is_headline(page, &block);
     (!paragraph).then_some(title)
 }
 
@@ -74,9 +74,10 @@ fn broken_on_purpose(page: &Page<'_>, title: &Range<usize>, block: &Range<usize>
     had_room || sticks_out
 }
 
-/// A single question, exclamation or quotation in front of a text is its title, however long it is.
-fn asks_or_quotes(page: &Page<'_>, rows: &Range<usize>) -> bool {
-    const LONGEST: usize = 119;
+/// A single question, exclamation or quotation in front of a text is its title, however long it is; so is a line that
+/// does not end like a sentence and holds none.
+fn is_headline(page: &Page<'_>, rows: &Range<usize>) -> bool {
+    const LONGEST: usize = 160;
     if rows.len() > 2 || page.width(rows.clone()) > LONGEST {
         return false;
     }
@@ -84,8 +85,10 @@ fn asks_or_quotes(page: &Page<'_>, rows: &Range<usize>) -> bool {
     let bare = text.trim_end_matches(QUOTES);
     let asks = text.ends_with(['?', '!', '？', '！', '؟']);
     let quotes = bare.len() < text.len() && !bare.ends_with(['.', '。', ',']);
+    let open = rows.len() == 1 && !ends_sentence(&text) && !text.ends_with([',', ';', ':']);
     let single = sentence_end(&text) == text.len();
-    (asks || quotes) && single && page.is_paragraph(page.unit(rows.end))
+    let dateline = super::page::starts_with_dateline(&text, page.width(rows.clone()));
+    (asks || quotes || open) && single && !dateline && page.is_paragraph(page.unit(rows.end))
 }
 
 /// Where the first sentence of a text ends, in bytes.
