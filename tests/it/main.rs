@@ -10,3 +10,4 @@ mod http;
 mod origin;
 mod render;
 mod render_pages;
+mod store;

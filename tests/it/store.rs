@@ -1,0 +1,215 @@
+//! The store's contract: what was chosen once stays, what two sources claim is settled, what was withdrawn comes back.
+
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta};
+use newsdesk::changes::{self, Changes, Situation};
+use newsdesk::model::{Html, Origin, Stated, Time};
+use newsdesk::normalize::identity::{self, Key, Offer};
+use newsdesk::normalize::{Incoming, Refreshed};
+use newsdesk::store::{Applied, Refresh, Shown, SourceState, Store, StoreError, StoredRevision};
+
+fn at(second: i64) -> Time {
+    DateTime::from_timestamp(1_790_000_000 + second, 0).expect("a valid time")
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(work)
+}
+
+async fn open(path: &Path) -> Store {
+    let store = Store::open(path).expect("a store");
+    store.initialise(Some("https://example.org/".into())).await.expect("a namespace");
+    store
+}
+
+/// One document of a source, as (id, title); every entry stands in `politics` and on the site.
+async fn refresh(store: &Store, source: i64, second: i64, document: &[(&str, &str)]) -> Applied {
+    let stated: Vec<Stated> = document
+        .iter()
+        .map(|(_, title)| Stated { title: (*title).into(), content: Some(Html(format!("<p>{title}</p>"))), ..Stated::default() })
+        .collect();
+    let offers: Vec<Offer<'_>> =
+        document.iter().zip(&stated).map(|((id, _), stated)| Offer { id: Some(id), stated }).collect();
+    let keys = identity::of_document(&offers, None);
+    let entries = keys.into_iter().zip(document.iter().zip(&stated)).map(|((key, aliases), ((id, _), stated))| Incoming {
+        key,
+        aliases,
+        publishable: Some((*id).to_owned()).filter(|id| identity::is_publishable(id)),
+        print: identity::print(stated),
+        stated: stated.clone(),
+        slug: None,
+        fallback_date: None,
+    });
+    let refreshed = Refreshed { entries: entries.collect(), ..Refreshed::default() };
+    let (known, first_fetch) = store.known(source, changes::question(&refreshed)).await.expect("what is known");
+    let mut changes = changes::between(&known, refreshed, Situation { now: at(second), first_fetch, local: false });
+    let everywhere = vec![String::new(), "politics".to_owned()];
+    changes.new.iter_mut().for_each(|entry| entry.sections = everywhere.clone());
+    changes.changed.iter_mut().for_each(|entry| entry.sections = everywhere.clone());
+    write(store, source, second, changes).await
+}
+
+async fn write(store: &Store, source: i64, second: i64, changes: Changes) -> Applied {
+    let refresh = Refresh {
+        source,
+        now: at(second),
+        changes,
+        origin: Some(Origin { title: "A feed".into(), ..Origin::default() }),
+        feed_id: None,
+        state: SourceState { outcome: format!("at {second}"), ..SourceState::default() },
+        files: Vec::new(),
+        vanished: Vec::new(),
+    };
+    store.apply_refresh(refresh).await.expect("a refresh")
+}
+
+fn named(names: &[(&str, &str)]) -> Vec<(String, String)> {
+    names.iter().map(|(name, place)| ((*name).to_owned(), (*place).to_owned())).collect()
+}
+
+async fn politics(store: &Store) -> i64 {
+    let rows = store.sync_sections(vec!["politics".into()], at(0)).await.expect("sections");
+    rows.iter().find(|row| row.name == "politics").expect("the section").row
+}
+
+async fn ids(store: &Store, section: i64) -> Vec<String> {
+    let window = store.window(Shown::Section(section), 50).await.expect("a window");
+    window.into_iter().map(|stored| stored.entry.id.0).collect()
+}
+
+#[test]
+fn two_sources_that_claim_one_id_stay_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/"), ("b", "https://b.example/")])).await.expect("rows");
+        let claimed = [("https://a.example/1", "The story")];
+        refresh(&store, rows[0], 0, &claimed).await;
+        refresh(&store, rows[1], 60, &claimed).await;
+        let ids = ids(&store, section).await;
+        assert_eq!(ids.len(), 2);
+        assert!(ids.contains(&"https://a.example/1".to_owned()) && ids.iter().any(|id| id.starts_with("urn:uuid:")), "{ids:?}");
+        // The second never overwrites the first.
+        refresh(&store, rows[1], 120, &[("https://a.example/1", "A forgery")]).await;
+        let first = store.entry_by_id("https://a.example/1".into()).await.expect("a read").expect("the entry");
+        assert_eq!((first.entry.source.as_str(), first.entry.stated.title.as_str()), ("a", "The story"));
+    });
+}
+
+#[test]
+fn everything_is_there_again_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("deep/er/s.db");
+    let before = run(async {
+        let store = open(&path).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two")]).await;
+        let revision = StoredRevision { path: "politics/atom.xml".into(), body: b"<feed/>".to_vec(), etag: "e".into(), modified: at(9), counter: 3 };
+        store.put_revisions(vec![revision]).await.expect("a revision");
+        let window = store.window(Shown::Section(section), 50).await.expect("a window");
+        store.close().await;
+        window
+    });
+    run(async {
+        let store = open(&path).await;
+        let section = politics(&store).await;
+        assert_eq!(store.window(Shown::Section(section), 50).await.expect("a window"), before);
+        let revisions = store.revisions().await.expect("revisions");
+        assert_eq!((revisions[0].body.as_slice(), revisions[0].counter, revisions[0].modified), (&b"<feed/>"[..], 3, at(9)));
+        assert_eq!(store.states().await.expect("states")["a"].outcome, "at 0");
+    });
+}
+
+#[test]
+fn a_second_daemon_and_a_newer_schema_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.db");
+    run(async {
+        let store = open(&path).await;
+        assert!(matches!(Store::open(&path), Err(StoreError::InUse { .. })));
+        assert!(Store::open_read_only(&path).is_ok(), "who only reads is welcome");
+        store.close().await;
+    });
+    rusqlite::Connection::open(&path).and_then(|db| db.pragma_update(None, "user_version", 9999)).expect("a newer schema");
+    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found: 9999, .. })));
+}
+
+#[test]
+fn sources_keep_their_rows_under_new_names_and_places() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let sync = async |names: &[(&str, &str)]| store.sync_sources(named(names)).await.expect("rows");
+        let first = sync(&[("a", "https://a.example/"), ("b", "https://b.example/")]).await;
+        assert_eq!(sync(&[("b", "https://a.example/"), ("a", "https://b.example/")]).await, first, "names swapped");
+        assert_eq!(sync(&[("new", "https://a.example/"), ("a", "https://b.example/")]).await, first, "renamed");
+        assert_eq!(sync(&[("new", "https://moved.example/"), ("a", "https://b.example/")]).await, first, "moved");
+        let fewer = sync(&[("a", "https://b.example/")]).await;
+        assert_eq!(fewer, first[1..]);
+        let back = sync(&[("new", "https://moved.example/"), ("a", "https://b.example/")]).await;
+        assert_eq!(back, first, "a source that comes back is the same");
+    });
+}
+
+#[test]
+fn withdrawn_hidden_and_back_as_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two")]).await;
+        let before = ids(&store, section).await;
+        let known = store.window(Shown::Section(section), 1).await.expect("a window");
+        let left = write(&store, rows[0], 60, Changes { withdrawn: vec![known[0].row], ..Changes::default() }).await;
+        assert_eq!(left.withdrawn[0].id, known[0].entry.id);
+        assert!(left.sections.contains("politics"));
+        assert_eq!(ids(&store, section).await, before[1..]);
+        let tombstones = store.tombstones(section, at(0), at(60)).await.expect("tombstones");
+        assert_eq!((tombstones[0].id.clone(), tombstones[0].when), (known[0].entry.id.clone(), at(60)));
+        refresh(&store, rows[0], 120, &[("1", "One"), ("2", "Two")]).await;
+        assert_eq!(ids(&store, section).await, before);
+        assert!(store.tombstones(section, at(0), at(600)).await.expect("tombstones").is_empty());
+    });
+}
+
+#[test]
+fn what_retention_removed_is_not_taken_in_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two"), ("3", "Three")]).await;
+        let soon = at(0) + TimeDelta::days(1);
+        assert_eq!(store.prune(at(0) - TimeDelta::days(365), 2, soon).await.expect("a batch"), 1);
+        assert_eq!(store.prune(at(0) - TimeDelta::days(365), 2, soon).await.expect("a batch"), 0);
+        let again = refresh(&store, rows[0], 90_000, &[("1", "One"), ("2", "Two"), ("3", "Three")]).await;
+        assert!(again.new.is_empty());
+        assert_eq!(ids(&store, section).await.len(), 2);
+    });
+}
+
+#[test]
+fn one_date_for_many_entries_is_one_window_in_one_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("0", "first")]).await;
+        let many: Vec<(String, String)> = (1..30).map(|n| (n.to_string(), format!("entry {n}"))).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(id, title)| (id.as_str(), title.as_str())).collect();
+        refresh(&store, rows[0], 60, &many).await;
+        let window = store.window(Shown::Section(section), 10).await.expect("a window");
+        assert_eq!(window.len(), 29, "all that share the last one's date are there, so that merge can choose");
+    });
+}
+
+#[test]
+fn a_key_is_looked_up_by_what_it_is() {
+    assert_ne!(Key::Id("x".into()).hash(), Key::Link("x".into()).hash());
+}
