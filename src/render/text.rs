@@ -42,6 +42,9 @@ fn has_unclean(bytes: &[u8]) -> bool {
 
 /// One line: every run of white space is one space, none at the ends.
 pub fn line(text: &str) -> String {
+    if is_line(text) {
+        return text.to_owned();
+    }
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !line.is_empty() {
@@ -50,6 +53,17 @@ pub fn line(text: &str) -> String {
         line.extend(word.chars().filter(|c| is_clean(*c)));
     }
     line
+}
+
+fn is_line(text: &str) -> bool {
+    let mut gap = true;
+    for c in text.chars() {
+        if c == ' ' && gap || c != ' ' && (c.is_whitespace() || !is_clean(c)) {
+            return false;
+        }
+        gap = c == ' ';
+    }
+    !gap || text.is_empty()
 }
 
 /// A URL in the characters of RFC 3986 alone: IRIs become URIs, host names punycode, stray brackets, spaces and percent
@@ -66,11 +80,22 @@ pub fn url(text: &str) -> Cow<'_, str> {
 
 /// Nothing to escape, and a scheme in front: the common case, checked without parsing.
 fn is_plain_uri(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=".contains(b);
-    let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
-    has_scheme(bytes) && before.bytes().all(|b| plain(&b)) && fragment.bytes().all(|b| plain(&b))
+    let mut fragment = false;
+    let plain = |b: u8| PLAIN[usize::from(b)] || b == b'#' && !std::mem::replace(&mut fragment, true);
+    text.bytes().all(plain) && has_scheme(text.as_bytes())
 }
+
+/// Unreserved and reserved characters of RFC 3986 §2.2 and §2.3, but for `#`, `[` and `]`, which have one place each.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?@!$&'()*+,;=";
+    let mut at = 0;
+    while at < allowed.len() {
+        plain[allowed[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
 
 /// RFC 3986 §3.1: a letter, then letters, digits, `+`, `-`, `.`, then a colon.
 pub fn has_scheme(bytes: &[u8]) -> bool {
@@ -92,7 +117,7 @@ fn escape_uri(text: &str) -> String {
             b'%' => hex(1) && hex(2),
             b'#' => !std::mem::replace(&mut fragment, true),
             b'[' | b']' => authority.contains(&at),
-            _ => byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=".contains(&byte),
+            _ => PLAIN[usize::from(byte)],
         };
         match keep {
             true => uri.push(char::from(byte)),
