@@ -20,7 +20,7 @@
 //! | [`render`] | a feed -> bytes of RSS, Atom, JSON Feed and pages | model |
 //! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints |
 //! | [`config`] | `newsdesk.toml` -> checked settings, or every complaint at once | model, schedule, sections |
-//! | [`fetch`] | the one door to the network, and the folders of articles | model, config |
+//! | [`fetch`] | the one door to the network, and the folders of articles | model, config, schedule's words |
 //! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes |
 //! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, config, render |
 //! | [`serve`] | HTTP for what was published | model, config, publish |

@@ -3,9 +3,7 @@
 //! No cookies, no Referer, no proxy but a configured one, no forged browser. What the door does not know it does not
 //! guess: 200 and 304 are success, everything else is a [`FetchError`] in words.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use chrono::Utc;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, redirect};
 use tokio::sync::Semaphore;
@@ -25,6 +22,8 @@ pub use super::error::FetchError;
 use super::error::{Cause, Trouble, shown};
 use super::head;
 pub use super::head::Validators;
+pub use super::names::Names;
+use super::names::{Guard, NameError, PORT};
 use crate::config::settings::{Credentials, FetchSettings, Secret};
 use crate::schedule::Freshness;
 pub use crate::schedule::moved::Hop;
@@ -42,15 +41,8 @@ const LARGE: usize = 2 * 1024 * 1024;
 const LARGE_AT_ONCE: usize = 8;
 /// HTTP/2 header lists; HTTP/1 has hyper's own bounds of 100 fields and 400 KiB.
 const HEADER_LIST: u32 = 64 * 1024;
-/// Addresses of one name that are tried.
-const ADDRESSES: usize = 16;
 /// How long a connection is kept where the host is about to be asked again.
 const KEPT_FOR: Duration = Duration::from_secs(15);
-
-tokio::task_local! {
-    /// The port about to be dialled: the resolver is asked for a name alone, but a network may be allowed for one port.
-    static PORT: u16;
-}
 
 /// See the module. A clone is cheap and shares all.
 #[derive(Clone)]
@@ -147,15 +139,6 @@ pub enum DoorError {
     ProxyAddress(#[source] address::Refused),
     #[error("the HTTP client cannot be made; is the package ca-certificates installed?")]
     Client(#[source] reqwest::Error),
-}
-
-/// Who knows the addresses of names.
-#[derive(Debug, Clone)]
-pub enum Names {
-    /// The machine's resolver.
-    System,
-    /// A fixed table: nothing else resolves.
-    Table(BTreeMap<String, Vec<IpAddr>>),
 }
 
 impl Door {
@@ -458,60 +441,6 @@ fn clean(url: &Url) -> Url {
 
 async fn within<T>(what: &'static str, after: Duration, work: impl Future<Output = T>) -> Result<T, Trouble> {
     tokio::time::timeout(after, work).await.map_err(|_| Trouble::Timeout { what, after })
-}
-
-/// Resolves names for the connector, and lets only judged addresses out: those very addresses are dialled.
-#[derive(Debug)]
-struct Guard {
-    names: Names,
-    allow: Vec<AllowNetwork>,
-}
-
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        // Outside of a request there is no port: then only networks allowed for all ports are.
-        let port = PORT.try_with(|port| *port).unwrap_or(0);
-        let allow = self.allow.clone();
-        let known = match &self.names {
-            Names::System => None,
-            Names::Table(table) => Some(table.get(name.as_str()).cloned().unwrap_or_default()),
-        };
-        Box::pin(async move {
-            let found = match known {
-                Some(found) => found,
-                None => {
-                    let looked_up = tokio::net::lookup_host((name.as_str(), 0)).await;
-                    looked_up.map_err(NameError::Lookup)?.map(|address| address.ip()).collect()
-                }
-            };
-            let mut refused = None;
-            let judged = found.into_iter().filter(|ip| match address::judge(*ip, port, &allow) {
-                Ok(()) => true,
-                Err(why) => {
-                    refused.get_or_insert(why);
-                    false
-                }
-            });
-            // Port 0: the connector puts in the URL's.
-            let public: Vec<SocketAddr> = judged.take(ADDRESSES).map(|ip| SocketAddr::new(ip, 0)).collect();
-            match refused {
-                Some(why) if public.is_empty() => Err(NameError::Refused(why).into()),
-                None if public.is_empty() => Err(NameError::Unknown.into()),
-                _ => Ok(Box::new(public.into_iter()) as Addrs),
-            }
-        })
-    }
-}
-
-/// Travels through the client's own errors, and is found again by [`refusal`].
-#[derive(Debug, thiserror::Error)]
-enum NameError {
-    #[error("no address is known")]
-    Unknown,
-    #[error("the lookup failed")]
-    Lookup(#[source] std::io::Error),
-    #[error("{0}")]
-    Refused(address::Refused),
 }
 
 /// The client's errors in ours: found by what lies at their bottom.

@@ -8,6 +8,7 @@
 //! coding    gzip, deflate, br, zstd: decoded while they stream, and counted
 //! head      header fields: validators, freshness, links
 //! error     what can go wrong, in words
+//! names     names into addresses that may be contacted
 //! address   the guard: which addresses are contacted at all
 //! folder    article files
 //! watch     which of them were saved just now
@@ -19,6 +20,7 @@ pub mod error;
 pub mod folder;
 mod head;
 pub mod http;
+mod names;
 pub mod watch;
 
 pub use http::{Answer, Door, FetchError, Request, Validators};

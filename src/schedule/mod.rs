@@ -60,8 +60,8 @@ impl Default for Bounds {
 
 impl Bounds {
     fn clamp(&self, wait: TimeDelta) -> TimeDelta {
-        // Not `clamp`, which panics when an operator writes min over max.
-        wait.min(self.max).max(self.min)
+        // Not `clamp`, which panics when an operator writes min over max. A year is as good as never.
+        wait.min(self.max).max(self.min).min(TimeDelta::days(366))
     }
 }
 
@@ -119,7 +119,9 @@ pub struct NextPoll {
 impl Poll {
     /// Takes one outcome in. Call it once for each poll, then [`next_poll`].
     pub fn record(&mut self, outcome: &Outcome, now: Time) {
-        self.last_try = Some(now);
+        if let Some(last) = self.last_try.replace(now) {
+            self.unwatched(now - last);
+        }
         match outcome {
             Outcome::Changed { entries, hints, freshness } => {
                 self.succeeded(now);
@@ -134,6 +136,14 @@ impl Poll {
                 self.freshness = self.freshness.updated(*freshness);
             }
             Outcome::Failed { failure, retry_after, frozen } => self.failed(*failure, *retry_after, *frozen, now),
+        }
+    }
+
+    /// Time in which nobody looked (we were down, the clock jumped, or was set back) is no silence of the source: what
+    /// was seen before moves along with it.
+    fn unwatched(&mut self, elapsed: TimeDelta) {
+        if elapsed < TimeDelta::zero() || elapsed > LONGEST_WAIT * 2 {
+            self.seen = self.seen.iter().filter_map(|at| at.checked_add_signed(elapsed)).collect();
         }
     }
 

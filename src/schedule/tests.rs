@@ -343,6 +343,64 @@ fn what_is_remembered_survives_the_store() {
     assert_eq!(serde_json::from_str::<Poll>("{}").unwrap(), Poll::default());
 }
 
+/// A day of three hundred sources on thirty hosts, as the daemon's loop lives it: `jumps` are made by the wall clock at
+/// these minutes, by so many minutes. How long a source waited at most, how often one was asked at most, and how often a
+/// host was asked twice within its interval.
+fn a_day(jumps: &[(i64, i64)]) -> (i64, usize, usize) {
+    let (second, start) = (TimeDelta::seconds(1), now());
+    let wall = |real: i64| {
+        let moved: i64 = jumps.iter().filter(|(at, _)| at * 60 <= real).map(|(_, by)| by * 60).sum();
+        start + second * (real + moved) as i32
+    };
+    let mut queue = queue::Queue::new(queue::Budget { connections: 2, interval: second });
+    let mut polls: Vec<(Poll, Vec<i64>)> = vec![Default::default(); 300];
+    for source in 0..polls.len() {
+        queue.push(&source.to_string(), &format!("host {}", source % 30), first_poll(&source.to_string(), start).at);
+    }
+    let mut hosts: std::collections::BTreeMap<String, Vec<i64>> = Default::default();
+    let mut real = 0;
+    while real < 24 * 3600 {
+        let now = wall(real);
+        match queue.next(now) {
+            queue::Next::Start { source, bucket } => {
+                let (poll, asked) = &mut polls[source.parse::<usize>().unwrap()];
+                // Something new in every hour.
+                let news = asked.last().is_some_and(|last| last / 3600 < real / 3600);
+                let (hints, freshness) = Default::default();
+                poll.record(&Outcome::Changed { entries: usize::from(news), hints, freshness }, now);
+                asked.push(real);
+                let next = next_poll(&Cadence::Adaptive, Bounds::default(), poll, now, &source);
+                assert!(next.at > now, "{next:?}");
+                hosts.entry(bucket.to_string()).or_default().push(real);
+                queue.finished(&bucket, now);
+                queue.push(&source, &bucket, next.at);
+            }
+            // A timer knows nothing of the wall clock: it sleeps as long as it seemed right when it was set.
+            queue::Next::WaitUntil(until) => real += (until - now).num_seconds().max(1),
+            queue::Next::Idle => panic!("sources wait"),
+        }
+    }
+    let gaps = |times: &[i64]| times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+    let whole = |asked: &[i64]| gaps(&[asked, &[24 * 3600]].concat());
+    let longest = polls.iter().flat_map(|(_, asked)| whole(asked)).max().unwrap_or(0);
+    let most = polls.iter().map(|(_, asked)| asked.len()).max().unwrap_or(0);
+    let crowded = hosts.values().flat_map(|asked| gaps(asked)).filter(|gap| *gap < 1).count();
+    (longest / 60, most, crowded)
+}
+
+#[test]
+fn a_clock_that_jumps_neither_stalls_nor_floods() {
+    let (longest, most, crowded) = a_day(&[]);
+    assert!(longest <= 67 && (24..=60).contains(&most) && crowded == 0, "{longest} {most} {crowded}");
+    for jumps in
+        [&[(360, -180)][..], &[(360, 600)], &[(300, -1), (301, 1)], &[(360, -60 * 24 * 400), (700, 60 * 24 * 400)]]
+    {
+        let (longest, most, crowded) = a_day(jumps);
+        // A jump forward makes all due once more, each host still asked one after the other.
+        assert!(longest <= 67 && (24..=60).contains(&most) && crowded == 0, "{jumps:?}: {longest} {most} {crowded}");
+    }
+}
+
 #[test]
 fn spans_for_people() {
     for (seconds, words) in [
