@@ -23,7 +23,9 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.first().map(String::as_str) {
         Some("--origin") => runtime()?.block_on(origin(arguments[1].parse()?)),
-        Some("--loop") => runtime()?.block_on(smallest_loop(&arguments[1], arguments[2].parse()?, Path::new(&arguments[3]))),
+        Some("--loop") => {
+            runtime()?.block_on(smallest_loop(&arguments[1], arguments[2].parse()?, Path::new(&arguments[3])))
+        }
         first => {
             let feeds = first.and_then(|first| first.parse().ok()).unwrap_or(1000);
             let rounds = arguments.get(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
@@ -43,7 +45,10 @@ fn compare(feeds: usize, rounds: usize) -> Result<(), Failure> {
     let mut port = String::new();
     BufReader::new(origin.stdout.take().ok_or("no output")?).read_line(&mut port)?;
     let port = port.trim().to_owned();
-    println!("{feeds} feeds of 30 entries, {} KB each; CPU seconds (user + system), peak MiB", document(0).len() / 1024);
+    println!(
+        "{feeds} feeds of 30 entries, {} KB each; CPU seconds (user + system), peak MiB",
+        document(0).len() / 1024
+    );
     let (mut cold, mut unchanged) = (Vec::new(), Vec::new());
     let result = (0..rounds).try_for_each(|round| {
         let scratch = std::env::temp_dir().join(format!("newsdesk-bench-{}-{round}", std::process::id()));
@@ -63,7 +68,11 @@ fn compare(feeds: usize, rounds: usize) -> Result<(), Failure> {
         {
             println!(
                 "{what}  newsdesk {:.2} s, {:.0} MiB   loop {:.2} s, {:.0} MiB   ratio {:.2}",
-                ours.cpu, ours.peak, theirs.cpu, theirs.peak, ours.cpu / theirs.cpu
+                ours.cpu,
+                ours.peak,
+                theirs.cpu,
+                theirs.peak,
+                ours.cpu / theirs.cpu
             );
             ratios.push(ours.cpu / theirs.cpu);
         }
@@ -121,7 +130,10 @@ fn configuration(feeds: usize, port: &str) -> String {
     }
     for feed in 0..feeds {
         let section = ["a", "b", "c", "d"][feed % 4];
-        text.push_str(&format!("[[source]]\nname = \"feed-{feed}\"\nurl = \"{}\"\nsections = [\"{section}\"]\n\n", url(feed, port)));
+        text.push_str(&format!(
+            "[[source]]\nname = \"feed-{feed}\"\nurl = \"{}\"\nsections = [\"{section}\"]\n\n",
+            url(feed, port)
+        ));
     }
     text
 }
@@ -192,7 +204,10 @@ async fn answer(mut stream: tokio::net::TcpStream, feed: usize) -> std::io::Resu
             format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n")
         } else {
             let body = document(feed);
-            format!("HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nETag: {tag}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nETag: {tag}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
         };
         stream.write_all(answer.as_bytes()).await?;
         asked.clear();
@@ -251,8 +266,16 @@ async fn poll(
         let content = entry.content.and_then(|content| content.body).or(entry.summary.map(|summary| summary.content));
         let link = entry.links.first().map(|link| link.href.clone());
         let published = entry.published.map(|published| published.timestamp());
-        let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-        statement.execute(rusqlite::params![url, entry.id, entry.title.map(|title| title.content), link, content, published])?;
+        let mut statement =
+            transaction.prepare_cached("INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        statement.execute(rusqlite::params![
+            url,
+            entry.id,
+            entry.title.map(|title| title.content),
+            link,
+            content,
+            published
+        ])?;
     }
     transaction.execute("INSERT OR REPLACE INTO feed VALUES (?1, ?2)", [&url, &tag])?;
     transaction.commit()?;

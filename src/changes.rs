@@ -354,7 +354,8 @@ mod tests {
     impl Source {
         /// One document at one time, as (id, title, text, link).
         fn refresh(&mut self, second: i64, document: &[(Option<&str>, &str, &str, Option<&str>)]) -> Changes {
-            let stated: Vec<Stated> = document.iter().map(|(_, title, text, link)| stated(title, text, *link)).collect();
+            let stated: Vec<Stated> =
+                document.iter().map(|(_, title, text, link)| stated(title, text, *link)).collect();
             self.refresh_stated(second, document.iter().map(|(id, ..)| *id).zip(stated).collect())
         }
 
@@ -461,9 +462,7 @@ mod tests {
 
     #[test]
     fn a_move_brings_nothing_back_as_new() {
-        let posts = |base: &str, ids: [&str; 3]| {
-            ids.map(|id| (format!("{base}{id}"), id.to_owned()))
-        };
+        let posts = |base: &str, ids: [&str; 3]| ids.map(|id| (format!("{base}{id}"), id.to_owned()));
         let moves = [
             posts("http://old.example/2026/post-", ["1", "2", "3"]),
             posts("https://www.old.example/2026/post-", ["1", "2", "3"]),
@@ -513,7 +512,8 @@ mod tests {
             assert_eq!(source.entries[0].updated, at(0) - TimeDelta::seconds(1), "readers are told nothing");
         }
         assert_eq!(written, usize::from(SILENT_CHANGES));
-        let rewritten = format!("{LONG} And then a whole new sentence was added to it, which is long enough to matter.");
+        let rewritten =
+            format!("{LONG} And then a whole new sentence was added to it, which is long enough to matter.");
         assert_eq!(counts(&source.refresh(9000, &[(Some("a"), "T", &rewritten, None)])), (0, 1, 1));
     }
 

@@ -111,21 +111,18 @@ fn first_of(events: &[Event<'_>], wanted: impl Fn(&Tag<'_>) -> bool) -> String {
     String::new()
 }
 
-/// The words of events, on one line; neither markup nor the marks of footnotes.
+/// The words of events, on one line; neither markup nor the marks of footnotes, nor what stands in for pictures.
 fn plain(events: &[Event<'_>]) -> String {
     let mut text = String::new();
+    let mut pictures = 0_usize;
     for event in events {
         match event {
-            Event::Text(words) | Event::Code(words) => text.push_str(words),
-            Event::SoftBreak | Event::HardBreak | Event::End(_) if !text.ends_with(' ') => {
-                // The end of emphasis is no end of a word, the end of a block is.
-                if !matches!(
-                    event,
-                    Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link)
-                ) {
-                    text.push(' ');
-                }
-            }
+            Event::Start(Tag::Image { .. }) => pictures += 1,
+            Event::End(TagEnd::Image) => pictures = pictures.saturating_sub(1),
+            Event::Text(words) | Event::Code(words) if pictures == 0 => text.push_str(words),
+            // The end of emphasis is no end of a word, the end of a block is.
+            Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link) => {}
+            Event::SoftBreak | Event::HardBreak | Event::End(_) => text.push(' '),
             _ => {}
         }
     }

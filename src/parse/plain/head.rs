@@ -145,11 +145,10 @@ impl Head {
             return;
         }
         let below = page.rest_of_block(deck.end);
-        if below.len() == 1 && page.is_paragraph(page.unit(below.end)) {
-            if let Some(authors) = byline(page.text(below.start)) {
-                self.authors = authors;
-                self.uses.push((below, LineUse::Header));
-            }
+        let followed = below.len() == 1 && page.is_paragraph(page.unit(below.end));
+        if let Some(authors) = byline(page.text(below.start)).filter(|_| followed) {
+            self.authors = authors;
+            self.uses.push((below, LineUse::Header));
         }
     }
 }

@@ -20,12 +20,14 @@ pub(super) enum Header {
     Language(String),
     Summary(String),
     Image(String),
+    /// A key of a form that nobody filled in.
+    Blank,
 }
 
 impl Header {
     /// Could any words be this value? Then the line may as well be a title with a colon in it.
     pub fn may_be_a_title(&self) -> bool {
-        matches!(self, Header::Sections(..) | Header::Categories(_) | Header::Summary(_))
+        matches!(self, Header::Sections(..) | Header::Categories(_) | Header::Summary(_) | Header::Blank)
     }
 }
 
@@ -33,10 +35,14 @@ impl Header {
 pub(super) fn read(line: &str, vocabulary: &Vocabulary) -> Option<Header> {
     let (key, value) = line.split_once([':', '：'])?;
     let value = value.trim();
-    if value.is_empty() || key.len() > LONGEST_KEY {
+    if key.len() > LONGEST_KEY {
         return None;
     }
-    match key.trim().to_lowercase().as_str() {
+    let key = key.trim().to_lowercase();
+    if value.is_empty() {
+        return KEYS.contains(&key.as_str()).then_some(Header::Blank);
+    }
+    match key.as_str() {
         "date" | "published" => date(value).map(Header::Published),
         "updated" => date(value).map(Header::Updated),
         "author" | "authors" | "by" => people(value).filter(|people| !people.is_empty()).map(Header::Authors),
@@ -52,6 +58,30 @@ pub(super) fn read(line: &str, vocabulary: &Vocabulary) -> Option<Header> {
 }
 
 const LONGEST_KEY: usize = 20;
+
+/// Keys that may be left blank.
+const KEYS: [&str; 20] = [
+    "date",
+    "published",
+    "updated",
+    "author",
+    "authors",
+    "by",
+    "section",
+    "sections",
+    "category",
+    "categories",
+    "tag",
+    "tags",
+    "keyword",
+    "keywords",
+    "title",
+    "link",
+    "url",
+    "language",
+    "summary",
+    "image",
+];
 
 fn sections(value: &str, vocabulary: &Vocabulary) -> Option<Header> {
     if width(value) > super::section_line::WIDEST {

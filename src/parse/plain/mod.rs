@@ -111,6 +111,7 @@ fn apply_head(head: Head, entry: &mut ParsedEntry) {
             Header::Language(tag) => _ = entry.language.get_or_insert(tag),
             Header::Summary(text) => _ = summary.get_or_insert(text),
             Header::Image(image) => _ = entry.image.get_or_insert(image),
+            Header::Blank => {}
         }
     }
     entry.summary = summary.as_deref().and_then(plain_text).or(entry.summary.take());

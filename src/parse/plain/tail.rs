@@ -65,7 +65,8 @@ fn credits(page: &Page<'_>, row: usize) -> Option<Vec<Attribution>> {
 /// Is the line one of its own, and not part of a sentence that was wrapped?
 fn stands_alone(page: &Page<'_>, row: usize) -> bool {
     let goes_on = page.rest_of_block(row).len() > 1 && starts_lower(page.text(row + 1));
-    page.starts_block(row) && !goes_on || !starts_lower(page.text(row)) && !goes_on || page.one_paragraph_a_line(row)
+    let begins = page.starts_block(row) || !starts_lower(page.text(row));
+    page.one_paragraph_a_line(row) || begins && !goes_on
 }
 
 fn mark(uses: &mut [LineUse], row: usize, used: LineUse) {
