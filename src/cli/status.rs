@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Failed, Place, print, print_json};
+use crate::daemon::control;
 use crate::model::Time;
 use crate::store::{SourceRow, Store, StoreError};
 
@@ -23,17 +24,17 @@ pub struct Arguments {
 }
 
 /// The state of every configured source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     pub sources: Vec<Row>,
 }
 
 /// The state of one source. Times in UTC.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
     pub source: String,
     /// "well", "waiting", "failing", "gone".
-    pub mark: &'static str,
+    pub mark: String,
     pub last_success: Option<Time>,
     pub last_try: Option<Time>,
     /// In words.
@@ -53,15 +54,19 @@ pub struct Row {
 pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let settings = place.settings()?;
     let path = &settings.store.path;
-    if !path.exists() {
+    let report = super::runtime()?.block_on(async {
+        if path.exists() {
+            // Beside a running daemon too: readers never disturb the writer.
+            return Ok::<_, Failed>(Some(report(&Store::open_read_only(path)?).await?));
+        }
+        // The daemon of another user, as under systemd, has its store where we do not look.
+        let told = control::status(&settings.server.admin).await;
+        Ok(told.and_then(|body| serde_json::from_str(&body).ok()))
+    })?;
+    let Some(report) = report else {
         eprintln!("there is no store at {} yet: start newsdesk serve, or run newsdesk update", path.display());
         return Ok(ExitCode::from(1));
-    }
-    let report = super::runtime()?.block_on(async {
-        // Beside a running daemon too: readers never disturb the writer.
-        let store = Store::open_read_only(path)?;
-        report(&store).await
-    })?;
+    };
     if arguments.json {
         print_json(&report)?;
     } else {
@@ -84,7 +89,7 @@ fn row(row: SourceRow) -> Row {
     };
     Row {
         source: row.name,
-        mark,
+        mark: mark.to_owned(),
         last_success: state.last_success,
         last_try: state.last_try,
         outcome: state.outcome,

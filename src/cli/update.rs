@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::logs::{self, Style};
 use super::{Failed, Place, print_json};
+use crate::config::settings::AdminAddress;
 use crate::config::{Complaint, Complaints, Settings};
 use crate::daemon::control::{self, SourceReport, UpdateReport};
 use crate::daemon::{self, Newsdesk, Progress, StartError};
@@ -42,11 +43,11 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     }
     let settings = place.settings()?;
     unknown_sources(&settings, &arguments.sources)?;
-    let report = super::runtime()?.block_on(update(settings, arguments))?;
+    let (report, who) = super::runtime()?.block_on(update(settings, arguments))?;
     if arguments.json {
         print_json(&report)?;
     } else {
-        tell(&report);
+        tell(&report, who);
     }
     Ok(ExitCode::from(u8::from(report.failed() > 0 || report.trouble.is_some())))
 }
@@ -67,27 +68,42 @@ fn unknown_sources(settings: &Settings, names: &[String]) -> Result<(), Failed> 
     if complaints.is_empty() { Ok(()) } else { Err(Failed::Configuration(Complaints(complaints))) }
 }
 
-async fn update(settings: Settings, arguments: &Arguments) -> Result<UpdateReport, Failed> {
+/// Who did the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// This process, which told of each failure as it came.
+    Us,
+    TheDaemon,
+}
+
+async fn update(settings: Settings, arguments: &Arguments) -> Result<(UpdateReport, Who), Failed> {
     let admin = settings.server.admin.clone();
+    // The daemon of another user, as under systemd, has its store where we do not look: no second one is begun then.
+    if !settings.store.path.exists() && control::status(&admin).await.is_some() {
+        return ask(&admin, arguments).await;
+    }
     match Newsdesk::open(settings).await {
         Ok(newsdesk) => {
             let (stop_sender, stop) = watch::channel(false);
             tokio::spawn(stop_on_signal(stop_sender));
             let progress = if arguments.json { Box::new(|_: usize, _: usize, _: &SourceReport| {}) } else { bar() };
-            Ok(daemon::update(newsdesk, arguments.sources.clone(), arguments.confirm_missing, stop, progress).await?)
+            let (sources, confirm_missing) = (arguments.sources.clone(), arguments.confirm_missing);
+            Ok((daemon::update(newsdesk, sources, confirm_missing, stop, progress).await?, Who::Us))
         }
-        Err(StartError::Store(StoreError::InUse { .. })) => {
-            let mut query = url::form_urlencoded::Serializer::new(String::from("/update?"));
-            query.extend_pairs(arguments.sources.iter().map(|source| ("source", source)));
-            if arguments.confirm_missing {
-                query.append_pair("confirm-missing", "1");
-            }
-            let body = control::ask(&admin, "POST", &query.finish()).await?;
-            let unreadable = |cause: serde_json::Error| control::AskError::Refused(cause.to_string());
-            Ok(serde_json::from_str(&body).map_err(unreadable)?)
-        }
+        Err(StartError::Store(StoreError::InUse { .. })) => ask(&admin, arguments).await,
         Err(cause) => Err(cause.into()),
     }
+}
+
+async fn ask(admin: &AdminAddress, arguments: &Arguments) -> Result<(UpdateReport, Who), Failed> {
+    let mut query = url::form_urlencoded::Serializer::new(String::from("/update?"));
+    query.extend_pairs(arguments.sources.iter().map(|source| ("source", source)));
+    if arguments.confirm_missing {
+        query.append_pair("confirm-missing", "1");
+    }
+    let body = control::ask(admin, "POST", &query.finish()).await?;
+    let unreadable = |cause: serde_json::Error| control::AskError::Refused(cause.to_string());
+    Ok((serde_json::from_str(&body).map_err(unreadable)?, Who::TheDaemon))
 }
 
 async fn stop_on_signal(stop: watch::Sender<bool>) {
@@ -122,7 +138,10 @@ fn bar() -> Progress {
     })
 }
 
-fn tell(report: &UpdateReport) {
+fn tell(report: &UpdateReport, who: Who) {
+    for source in report.sources.iter().filter(|source| who == Who::TheDaemon && !source.ok) {
+        eprintln!("{}: {}", source.source, source.outcome);
+    }
     let failed = report.failed();
     let well = report.sources.len() - failed;
     let quiet = |outcome: &str| outcome == "nothing new" || outcome.starts_with("304") || outcome.starts_with("200");

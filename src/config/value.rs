@@ -434,6 +434,11 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     let plain = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
     let wanted = plain(word);
     let candidates: Vec<&str> = candidates.into_iter().collect();
+    // "section" for "sections".
+    let plural = |candidate: &&&str| plain(candidate).strip_prefix(&wanted) == Some("s");
+    if let Some(candidate) = candidates.iter().find(plural) {
+        return Some((*candidate).to_owned());
+    }
     // "password" for "password-file".
     let longer = |candidate: &&&str| plain(candidate).strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('-'));
     if let Some(candidate) = candidates.iter().find(longer) {

@@ -53,6 +53,9 @@ pub enum AskError {
 /// Longer than any update takes: sources are asked in parallel, each within its deadline.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// A daemon tells its status at once.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
 /// One request to the admin address of a running daemon; the body of the answer.
 pub async fn ask(address: &AdminAddress, method: &str, path: &str) -> Result<String, AskError> {
     let (shown, host) = match address {
@@ -78,6 +81,12 @@ pub async fn ask(address: &AdminAddress, method: &str, path: &str) -> Result<Str
         "200" => Ok(body.to_owned()),
         _ => Err(AskError::Refused(format!("{status} {}", body.trim()))),
     }
+}
+
+/// The status report of a daemon that answers on the admin address; `None`: none does.
+pub async fn status(address: &AdminAddress) -> Option<String> {
+    // Whatever else may have taken that address is not waited for.
+    tokio::time::timeout(ANSWERS_WITHIN, ask(address, "GET", "/status.json")).await.ok()?.ok()
 }
 
 async fn exchange(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> std::io::Result<String> {

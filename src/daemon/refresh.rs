@@ -21,6 +21,9 @@ use crate::store::{Applied, FileRow, Refresh, SourceState, Trouble};
 /// Changes when the same bytes are read in another way: then every document is asked for and read once more.
 const READER: &str = "reader 1";
 
+/// What is said of a document or folder that brought nothing.
+pub(super) const NOTHING_NEW: &str = "nothing new";
+
 /// A step of the way through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -68,6 +71,8 @@ pub struct Done {
     pub applied: Applied,
     /// "not modified", "3 new, 1 changed".
     pub words: String,
+    /// What somebody has to look at although the rest went well: files that cannot be read, or that are missing.
+    pub trouble: Option<String>,
 }
 
 /// A note for the person who asked for this refresh by hand.
@@ -186,7 +191,10 @@ impl Newsdesk {
             vanished: Vec::new(),
         };
         match self.store.apply_refresh(refresh).await {
-            Ok(applied) => Refreshing { source, result: Ok(Done { applied, words }), next, failure: None, again: None },
+            Ok(applied) => {
+                let done = Done { applied, words, trouble: None };
+                Refreshing { source, result: Ok(done), next, failure: None, again: None }
+            }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
     }
@@ -406,11 +414,12 @@ impl Newsdesk {
             next = NextPoll { at: moment, reason: "an article dated in the future comes out then".to_owned() };
             (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
         }
+        let stage = if missing.is_some() { Stage::Fetch } else { Stage::Parse };
         let trouble = missing.or_else(|| read.trouble());
         if let Some(cause) = &trouble {
             state.outcome = format!("{words}; {cause}");
             let since = before.as_ref().map_or(now, |before| before.since);
-            state.trouble = Some(Trouble { stage: Stage::Parse.to_string(), cause: cause.clone(), since });
+            state.trouble = Some(Trouble { stage: stage.to_string(), cause: cause.clone(), since });
         }
         let origin = Origin { title: self.folder_title(&source), ..Origin::default() };
         let refresh = Refresh {
@@ -423,17 +432,21 @@ impl Newsdesk {
             files: read.files,
             vanished: read.vanished,
         };
-        let result = match self.store.apply_refresh(refresh).await {
-            Ok(applied) => Ok(Done { applied, words }),
+        let applied = match self.store.apply_refresh(refresh).await {
+            Ok(applied) => applied,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
         // Said once when it begins; status has it as long as it lasts.
         for failure in &read.fresh {
             tracing::warn!(source = %source.name, stage = "parse", "{failure}");
         }
-        if let Some(cause) = trouble.filter(|cause| read.fresh.is_empty() && before.is_none_or(|before| before.cause != *cause)) {
-            tracing::warn!(source = %source.name, stage = "fetch", "{cause}");
+        if let Some(cause) = &trouble
+            && read.fresh.is_empty()
+            && before.is_none_or(|before| before.cause != *cause)
+        {
+            tracing::warn!(source = %source.name, %stage, "{cause}");
         }
+        let result = Ok(Done { applied, words, trouble });
         Refreshing { source, result, next, failure: None, again: read.again }
     }
 
@@ -628,7 +641,7 @@ fn in_words(changes: &changes::Changes) -> String {
         [(changes.new.len(), "new"), (changes.changed.len(), "changed"), (changes.withdrawn.len(), "withdrawn")];
     let words: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if words.is_empty() { "nothing new".to_owned() } else { words.join(", ") }
+    if words.is_empty() { NOTHING_NEW.to_owned() } else { words.join(", ") }
 }
 
 /// Work that takes the processor, off the threads that wait for the network.

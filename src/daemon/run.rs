@@ -1,6 +1,6 @@
 //! The loop: due sources start, finished ones are written down, what changed is published, wishes are answered.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::publication::{Dirty, Published, TOMBSTONE_DELAY};
-use super::refresh::{Refreshing, Wish};
+use super::refresh::{Done, NOTHING_NEW, Refreshing, Stage, Wish};
 use super::{Newsdesk, StartError, now};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
@@ -157,6 +157,10 @@ struct FolderState {
 /// Somebody waits for these sources to be refreshed and published.
 struct Waiting {
     pending: BTreeSet<String>,
+    /// Folders that were being read when the wish came: the refresh after that one is the answer.
+    next_refresh: BTreeSet<String>,
+    /// Folders that are looked at once more, because a file had only just been written; and what was found so far.
+    once_more: BTreeMap<String, String>,
     report: UpdateReport,
     reply: Option<oneshot::Sender<UpdateReport>>,
     progress: Option<Progress>,
@@ -188,7 +192,8 @@ struct Loop {
     next_retention: Option<Time>,
     waiting: Vec<Waiting>,
     wishes: HashMap<String, Wish>,
-    failing: BTreeSet<String>,
+    /// Sources that fail, and the step that was told.
+    failing: BTreeMap<String, String>,
 }
 
 impl Loop {
@@ -212,7 +217,7 @@ impl Loop {
             next_retention: newsdesk.settings.schedule.retention.after(now()),
             waiting: Vec::new(),
             wishes: HashMap::new(),
-            failing: BTreeSet::new(),
+            failing: BTreeMap::new(),
             newsdesk,
         }
     }
@@ -223,8 +228,8 @@ impl Loop {
         let now = now();
         for source in &self.newsdesk.settings.sources.clone() {
             let state = states.get(&source.name);
-            if state.is_some_and(|state| state.trouble.is_some()) {
-                self.failing.insert(source.name.clone());
+            if let Some(trouble) = state.and_then(|state| state.trouble.as_ref()) {
+                self.failing.insert(source.name.clone(), trouble.stage.clone());
             }
             match &source.place {
                 Place::Folder(_) => self.start_folder(&source.name, None),
@@ -257,6 +262,8 @@ impl Loop {
         self.start_publication();
         let done = published(&mut self.publishing).await;
         self.published(done);
+        // What was withdrawn right before the last stop is announced, too.
+        self.tombstones = Some(now() + TOMBSTONE_DELAY + TimeDelta::seconds(1));
         // A file saved right after the start is not to wait for the interval.
         self.last_publication = None;
     }
@@ -391,8 +398,13 @@ impl Loop {
     fn note(&mut self, refreshing: &Refreshing) {
         let name = &refreshing.source.name;
         match &refreshing.result {
+            Ok(done) if done.trouble.is_some() => {
+                // Each of its troubles was said where it was found.
+                self.failing.insert(name.clone(), Stage::Parse.to_string());
+                tracing::debug!(source = %name, "{}", done.words);
+            }
             Ok(done) => {
-                if self.failing.remove(name) {
+                if self.failing.remove(name).is_some() {
                     tracing::info!(source = %name, "well again: {}", done.words);
                 } else if done.applied.sections.is_empty() {
                     tracing::debug!(source = %name, "{}", done.words);
@@ -402,7 +414,8 @@ impl Loop {
             }
             Err(error) => {
                 let cause = super::chain(&*error.cause);
-                if self.failing.insert(name.clone()) {
+                let stage = error.stage.to_string();
+                if self.failing.insert(name.clone(), stage.clone()) != Some(stage) {
                     tracing::warn!(source = %name, stage = %error.stage, "{cause}; next try {}", refreshing.next.at);
                 } else {
                     // It was said when it began; the status page has the rest.
@@ -420,14 +433,14 @@ impl Loop {
         if let Some((bucket, _)) = self.buckets.remove(&name) {
             self.feeds.finished(&bucket, now);
         }
-        if let Some(folder) = self.folders.get_mut(&name) {
-            folder.running = false;
+        if self.folders.contains_key(&name) {
+            self.folder_finished(&name, None);
         }
         if let Some(source) = self.newsdesk.source(&name).cloned() {
             self.push(&source, now + TimeDelta::hours(1));
         }
         let report = SourceReport { source: name, ok: false, outcome: "a defect of newsdesk; see its log".to_owned() };
-        self.tell_waiting(&report);
+        self.tell_waiting(report, false);
     }
 
     fn publication_due(&self) -> Option<Instant> {
@@ -487,6 +500,8 @@ impl Loop {
         let mut waiting = Waiting {
             all: named.len(),
             pending: named.clone(),
+            next_refresh: BTreeSet::new(),
+            once_more: BTreeMap::new(),
             report: UpdateReport::default(),
             reply: Some(reply),
             progress,
@@ -501,6 +516,9 @@ impl Loop {
                 Place::Feed(_) => self.push(&source, now),
                 Place::Folder(_) => {
                     self.wishes.insert(name.clone(), Wish { confirm_missing });
+                    if self.folders.get(&name).is_some_and(|folder| folder.running) {
+                        waiting.next_refresh.insert(name.clone());
+                    }
                     self.start_folder(&name, None);
                 }
             }
@@ -512,17 +530,28 @@ impl Loop {
     fn answer_waiting(&mut self, refreshing: &Refreshing) {
         let name = &refreshing.source.name;
         let report = match &refreshing.result {
+            Ok(Done { words, trouble: Some(trouble), .. }) => {
+                SourceReport { source: name.clone(), ok: false, outcome: format!("{words}; {trouble}") }
+            }
             Ok(done) => SourceReport { source: name.clone(), ok: true, outcome: done.words.clone() },
             Err(error) => {
                 let outcome = format!("{}: {}", error.stage, super::chain(&*error.cause));
                 SourceReport { source: name.clone(), ok: false, outcome }
             }
         };
-        self.tell_waiting(&report);
+        self.tell_waiting(report, refreshing.again.is_some());
     }
 
-    fn tell_waiting(&mut self, report: &SourceReport) {
+    /// `again`: the source is refreshed once more, at once.
+    fn tell_waiting(&mut self, report: SourceReport, again: bool) {
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.pending.contains(&report.source)) {
+            if waiting.next_refresh.remove(&report.source) {
+                continue;
+            }
+            if again && !waiting.once_more.contains_key(&report.source) {
+                waiting.once_more.insert(report.source.clone(), report.outcome.clone());
+                continue;
+            }
             waiting.note(report.clone());
         }
         self.settle_waiting();
@@ -612,8 +641,11 @@ impl Loop {
 }
 
 impl Waiting {
-    fn note(&mut self, report: SourceReport) {
+    fn note(&mut self, mut report: SourceReport) {
         self.pending.remove(&report.source);
+        if let Some(before) = self.once_more.remove(&report.source).filter(|before| before != NOTHING_NEW) {
+            report.outcome = format!("{before}; then {}", report.outcome);
+        }
         if let Some(progress) = &mut self.progress {
             progress(self.all - self.pending.len(), self.all, &report);
         }

@@ -266,12 +266,17 @@ fn find_root<'a>(reader: &mut Reader<'a>, text: &str) -> Result<Element<'a>, Not
     }
     let begins = || text.chars().take(60).collect::<String>();
     match first {
-        _ if page => Err(NotAFeed::WebPage { title: html_title(text) }),
+        _ if page || is_html(reader.doctype()) => Err(NotAFeed::WebPage { title: html_title(text) }),
         Some(root) if text.starts_with("<?xml") || text.trim_start().starts_with('<') => {
             Err(NotAFeed::OtherXml { root })
         }
         _ => Err(NotAFeed::Unknown { begins: begins() }),
     }
+}
+
+/// `<!DOCTYPE html ...>`; its `<html>`, `<head>` and `<body>` may all be left out.
+fn is_html(doctype: &str) -> bool {
+    doctype.split_whitespace().next().is_some_and(|name| name.eq_ignore_ascii_case("html"))
 }
 
 /// What the `<title>` of a web page says.

@@ -36,8 +36,9 @@ struct Shared {
     _lock: Option<File>,
 }
 
-/// Runs in a savepoint; what it returns is called when the commit is known to have worked or not.
-type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+/// Runs in a savepoint; what it returns is called when the commit is known to have worked or not. With it comes what
+/// failed, if something did: it may have undone the whole transaction.
+type Job = Box<dyn FnOnce(&Connection) -> (Finish, Option<StoreError>) + Send>;
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Store {
@@ -61,7 +62,9 @@ impl Store {
 
     /// Open for reading only, beside a running daemon.
     pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
-        Store::new(path, None, None, None)
+        let store = Store::new(path, None, None, None)?;
+        store.read_now(|connection| schema(connection, path).map(drop))?;
+        Ok(store)
     }
 
     fn new(
@@ -94,10 +97,18 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let result = savepoint(connection, operation);
-            Box::new(move |committed| {
+            let failed = result.as_ref().err().map(shared);
+            let finish: Finish = Box::new(move |committed| {
+                let told = match (committed, result) {
+                    // It was not even tried.
+                    (Err(cause), Err(StoreError::Closed)) => Err(cause),
+                    (_, Err(own)) => Err(own),
+                    (committed, Ok(done)) => committed.map(|()| done),
+                };
                 // Who asked may have gone; the write stands all the same.
-                let _ = reply.send(committed.and(result));
-            })
+                let _ = reply.send(told);
+            });
+            (finish, failed)
         });
         let sender = lock_of(&self.shared.writer).clone().ok_or(StoreError::Closed)?;
         match sender.try_send(job) {
@@ -192,13 +203,20 @@ fn reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Forward only; a store that holds something is copied once before.
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+/// The number of the last migration; refused where it is one that is not known here.
+fn schema(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
+    Ok(found)
+}
+
+/// Forward only; a store that holds something is copied once before.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let found = schema(connection, path)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > 0 && found < known {
         let copy = format!("{}.before-schema-{known}", path.display());
         if !Path::new(&copy).exists() {
@@ -222,20 +240,24 @@ fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
         let mut finished: Vec<Finish> = Vec::new();
         let mut next = Some(first);
+        let mut undone = None;
         while let Some(job) = next {
-            finished.push(job(connection));
-            next = if finished.len() < MOST_IN_A_COMMIT { jobs.try_recv().ok() } else { None };
+            let (finish, failed) = job(connection);
+            finished.push(finish);
+            // A full disk undoes the whole transaction: what comes now belongs to the next one.
+            undone = failed.filter(|_| begun.is_ok() && connection.is_autocommit());
+            let room = undone.is_none() && finished.len() < MOST_IN_A_COMMIT;
+            next = if room { jobs.try_recv().ok() } else { None };
         }
-        let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from));
+        let committed = match undone {
+            Some(cause) => Err(cause),
+            None => begun.and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from)),
+        };
         if committed.is_err() && !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
         for finish in finished {
-            finish(match &committed {
-                Ok(()) => Ok(()),
-                Err(StoreError::Sqlite(cause)) => Err(StoreError::Sqlite(again(cause))),
-                Err(_) => Err(StoreError::Full),
-            });
+            finish(committed.as_ref().map_err(shared).copied());
         }
     }
     // So that what is left on the disk is one file; nothing is lost if this fails.
@@ -260,6 +282,15 @@ fn savepoint<T>(
         connection.execute_batch("RELEASE operation")?;
     }
     result
+}
+
+/// The same error for another one who shared the commit.
+fn shared(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Full => StoreError::Full,
+        StoreError::Sqlite(cause) => StoreError::Sqlite(again(cause)),
+        _ => StoreError::Closed,
+    }
 }
 
 /// SQLite's errors cannot be cloned; code and message can.

@@ -1,0 +1,349 @@
+//! The daemon as its readers and its publishers see it: what goes in, what comes out, how it asks and how it answers.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::origin::Behaviour;
+use crate::support::{Answer, Desk, Seen, atom, files_below, json, read, rss, until};
+
+const DATES_RFC822: [&str; 3] =
+    ["Sun, 01 Mar 2026 10:00:00 GMT", "Mon, 02 Mar 2026 10:00:00 +0100", "Tue, 03 Mar 2026 05:00:00 EST"];
+
+/// Three formats of the same section, read by feed-rs: they must tell the same.
+fn in_all_formats(desk: &Desk, section: &str) -> Vec<Seen> {
+    let [atom, rss, json] = ["atom.xml", "rss.xml", "feed.json"].map(|name| desk.feed(&format!("{section}/{name}")));
+    let facts = |feed: &[Seen]| -> Vec<_> {
+        feed.iter().map(|seen| (seen.id.clone(), seen.title.clone(), seen.published)).collect()
+    };
+    assert_eq!(facts(&atom), facts(&rss));
+    assert_eq!(facts(&atom), facts(&json));
+    atom
+}
+
+#[test]
+fn good_sources_are_merged_and_bad_ones_named() {
+    let desk = Desk::new();
+    let items: Vec<(&str, &str, &str)> = [("tag:rss,2026:1", "R1"), ("tag:rss,2026:2", "R2"), ("tag:rss,2026:3", "R3")]
+        .into_iter()
+        .zip(DATES_RFC822)
+        .map(|((id, title), date)| (id, title, date))
+        .collect();
+    let torn = rss("Torn", &[("tag:torn,2026:1", "T1", DATES_RFC822[0]), ("tag:torn,2026:2", "T2", DATES_RFC822[1])]);
+    let torn = &torn[..torn.find("T2").unwrap()];
+    desk.origin
+        .answer("/rss", 200, &[("Content-Type", "application/rss+xml")], rss("Wires", &items))
+        .answer("/atom", 200, &[], atom("Members", &[("tag:atom,2026:1", "A1", "2026-03-02T09:30:00.5+02:00")]))
+        .answer("/json", 200, &[], json("Notes", &[("tag:json,2026:1", "J1", "2026-03-02T12:00:00Z")]))
+        .answer("/torn", 200, &[], torn)
+        .answer("/login", 200, &[("Content-Type", "text/html")], "<!doctype html><title>Log in</title><form></form>")
+        .on(
+            "/slow",
+            Behaviour::Drip(b"HTTP/1.1 200 OK\r\n\r\n<rss>".to_vec(), vec![b' '; 600], Duration::from_millis(100)),
+        )
+        .answer("/gone", 410, &[], "")
+        .raw("/cut", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n<rss version=\"2.0\"><channel>");
+    let names = ["rss", "atom", "json", "torn", "login", "slow", "gone", "cut"];
+    let sources: String = names
+        .iter()
+        .map(|name| {
+            format!(
+                "[[source]]\nname = \"{name}\"\nurl = \"{}\"\nsections = [\"news\"]\n",
+                desk.origin.url(&format!("/{name}"))
+            )
+        })
+        .collect();
+    desk.configure(&format!("total-timeout = \"2s\"\n[[section]]\nname = \"news\"\n{sources}"));
+    let mut daemon = desk.serve();
+
+    desk.until_titles("news", &["R3", "J1", "R2", "A1", "R1", "T1"]);
+    let seen = in_all_formats(&desk, "/news");
+    assert_eq!(in_all_formats(&desk, ""), seen, "the site shows the same");
+    assert_eq!(seen[0].id, "tag:rss,2026:3", "a native id that is an IRI is the published one");
+    assert_eq!(seen[0].published.unwrap().to_rfc3339(), "2026-03-03T10:00:00+00:00");
+    assert_eq!(seen[0].link.as_deref(), Some("https://rss.example/3"));
+
+    for (source, mark, stage, words) in [
+        ("login", "failing", "parse", "Log in"),
+        ("slow", "failing", "fetch", "took longer"),
+        ("gone", "gone", "fetch", "410"),
+        ("cut", "failing", "fetch", "ended before"),
+    ] {
+        let row = desk.until_status(source, "has failed", |row| !row["stage"].is_null());
+        assert_eq!((row["mark"].as_str(), row["stage"].as_str()), (Some(mark), Some(stage)), "{row}");
+        assert!(row["outcome"].as_str().unwrap().contains(words), "{row}");
+        assert!(row["next_poll"].is_string() && row["why"] != "", "{row}");
+    }
+    assert_ne!(desk.status("torn")["repairs"].as_array().unwrap().len(), 0);
+    assert_eq!(desk.status("rss")["mark"], "well");
+    assert!(daemon.is_running());
+    assert_eq!(desk.get("/status").status, 200);
+    assert_eq!(desk.feed("/news/atom.xml").len(), 6);
+}
+
+const DOCUMENTS: [&str; 9] = [
+    "/",
+    "/atom.xml",
+    "/rss.xml",
+    "/feed.json",
+    "/news/",
+    "/news/atom.xml",
+    "/news/rss.xml",
+    "/news/feed.json",
+    "/sections.opml",
+];
+
+fn revisions(desk: &Desk) -> Vec<(String, (String, String, Vec<u8>))> {
+    desk.documents(&DOCUMENTS).into_iter().map(|(path, answer)| (path, answer.revision())).collect()
+}
+
+#[test]
+fn a_second_poll_is_conditional_and_publishes_nothing() {
+    let desk = Desk::new();
+    // Neither is what it should be; both go back as they came.
+    let (etag, modified) = ("W/\"a, b\"-\"c\"", "Tue, 3 Mar 2026 7:00:00 UTC");
+    let feed = atom("Members", &[("tag:a,2026:1", "One", "2026-03-01T00:00:00Z")]);
+    desk.origin.answer("/feed", 200, &[("ETag", etag), ("Last-Modified", modified)], &feed);
+    let source = |name: &str| {
+        format!(
+            "[[source]]\nname = \"{name}\"\nurl = \"{}\"\nsections = [\"news\"]\n",
+            desk.origin.url(&format!("/{name}"))
+        )
+    };
+    desk.configure(&format!("[[section]]\nname = \"news\"\n{}", source("feed")));
+    let daemon = desk.serve();
+    desk.until_titles("news", &["One"]);
+    let before = revisions(&desk);
+
+    desk.origin.answer("/feed", 304, &[], "");
+    let ran = desk.run(&["update", "--json", "feed"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.json()["sources"][0]["outcome"], "304 not modified");
+    assert_eq!(ran.json()["published"].as_array().unwrap().len(), 0);
+    let asked = desk.origin.asked();
+    assert_eq!((asked[0].field("if-none-match"), asked[0].field("if-modified-since")), (None, None));
+    assert_eq!((asked[1].field("if-none-match"), asked[1].field("if-modified-since")), (Some(etag), Some(modified)));
+    assert!(asked[1].field("user-agent").unwrap().starts_with("newsdesk/"));
+    assert_eq!(revisions(&desk), before);
+
+    // The same bytes again, without a 304: nothing is new either.
+    desk.origin.answer("/feed", 200, &[("ETag", "\"other\"")], &feed);
+    assert_eq!(desk.run(&["update", "--json"]).json()["published"].as_array().unwrap().len(), 0);
+    assert_eq!(revisions(&desk), before);
+
+    assert_eq!(daemon.stop().code(), Some(0));
+    let next_poll = crate::support::row(&desk.run(&["status", "--json"]).json(), "feed")["next_poll"].clone();
+    desk.origin.answer("/fresh", 200, &[], json("Fresh", &[]));
+    desk.configure(&format!("[[section]]\nname = \"news\"\n{}{}", source("feed"), source("fresh")));
+    let _daemon = desk.serve();
+    // Once a source that is new has been asked, one that was due had been asked too.
+    until("the new source is asked", || (desk.origin.count("/fresh") > 0).then_some(()));
+    assert_eq!(desk.origin.count("/feed"), 3, "a restart asks nobody early");
+    assert_eq!(desk.status("feed")["next_poll"], next_poll);
+    let now = revisions(&desk);
+    assert!(before.iter().zip(&now).all(|(before, now)| before == now), "a restart publishes nothing new");
+}
+
+/// A desk with one article whose feeds are long enough to be compressed.
+fn with_articles(url: &str, publish: &str) -> Desk {
+    let desk = Desk::new();
+    let text =
+        "A paragraph that is long enough to be one, about what was said and done that day in the city. ".repeat(20);
+    desk.write("articles/news/one.md", format!("---\ntitle: One\ndate: 2026-03-01\n---\n{text}\n"));
+    desk.write("articles/news/two.md", format!("---\ntitle: Two & <three>\ndate: 2026-03-02\n---\n{text}\n"));
+    desk.configure(&format!(
+        "[site]\ntitle = \"The desk\"\n{url}\n[[section]]\nname = \"news\"\n[[source]]\nname = \"articles\"\nfolder = \"articles\"\n"
+    ));
+    let config = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", config.replace("[publish]\n", &format!("[publish]\n{publish}\n")));
+    desk
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+fn unbrotli(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    brotli::Decompressor::new(bytes, 4096).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+#[test]
+fn answers_are_http_as_readers_and_caches_expect_it() {
+    let desk = with_articles("url = \"https://news.example/desk\"", "");
+    let _daemon = desk.serve();
+    desk.until_titles("desk/news", &["Two & <three>", "One"]);
+    for (path, media) in [
+        ("/desk/news/atom.xml", "application/atom+xml; charset=utf-8"),
+        ("/desk/news/rss.xml", "application/rss+xml; charset=utf-8"),
+        ("/desk/feed.json", "application/feed+json"),
+        ("/desk/news/", "text/html; charset=utf-8"),
+        ("/desk/sections.opml", "text/x-opml; charset=utf-8"),
+    ] {
+        let whole = desk.get(path);
+        assert_eq!((whole.status, whole.field("content-type")), (200, media), "{path}");
+        assert_eq!(whole.field("content-length"), whole.body.len().to_string());
+        assert_eq!(whole.field("cache-control"), "public, max-age=60");
+        assert_eq!(whole.field("vary"), "Accept-Encoding");
+        let is_feed = media.contains("feed") || media.contains("+xml");
+        assert_eq!(
+            whole.field("link").contains(&format!("<https://news.example{path}>; rel=\"self\"")),
+            is_feed,
+            "{path}"
+        );
+        assert_eq!(whole.field("access-control-allow-origin") == "*", is_feed || media.contains("opml"), "{path}");
+        unchanged_for_those_who_have_it(&desk, path, &whole);
+        in_codings(&desk, path, &whole);
+    }
+    let unconditional = desk.ask("GET", "/desk/news/atom.xml", &[("If-None-Match", "\"other\"")]);
+    assert_eq!(unconditional.status, 200);
+    assert_eq!(desk.ask("POST", "/desk/news/atom.xml", &[("Content-Length", "0")]).status, 405);
+    assert_eq!(desk.ask("DELETE", "/desk/", &[]).field("allow"), "GET, HEAD, OPTIONS");
+    assert_eq!(desk.ask("OPTIONS", "/desk/", &[]).status, 204);
+}
+
+fn unchanged_for_those_who_have_it(desk: &Desk, path: &str, whole: &Answer) {
+    let (etag, modified) = (whole.field("etag"), whole.field("last-modified"));
+    assert!(etag.starts_with('"') && modified.ends_with("GMT"), "{path}: {etag} {modified}");
+    for fields in [
+        vec![("If-None-Match", etag)],
+        vec![("If-None-Match", "\"other\", *")],
+        vec![("If-Modified-Since", modified)],
+        vec![("If-None-Match", etag), ("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")],
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = desk.ask(method, path, &fields);
+            assert_eq!(
+                (answer.status, answer.body.len(), answer.field("etag")),
+                (304, 0, etag),
+                "{method} {path} {fields:?}"
+            );
+        }
+    }
+    let head = desk.ask("HEAD", path, &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for name in ["content-type", "content-length", "etag", "last-modified", "link"] {
+        assert_eq!(head.field(name), whole.field(name), "{path}");
+    }
+}
+
+fn in_codings(desk: &Desk, path: &str, whole: &Answer) {
+    for (coding, decode) in [("gzip", gunzip as fn(&[u8]) -> Vec<u8>), ("br", unbrotli)] {
+        let coded = desk.ask("GET", path, &[("Accept-Encoding", coding)]);
+        if coded.field("content-encoding").is_empty() {
+            assert!(whole.body.len() < 1024, "{path} is worth compressing");
+            continue;
+        }
+        assert_eq!(coded.field("content-encoding"), coding);
+        assert_eq!(decode(&coded.body), whole.body, "{path}");
+        assert_ne!(coded.field("etag"), whole.field("etag"), "one validator for each coding");
+        let again = desk.ask("GET", path, &[("Accept-Encoding", coding), ("If-None-Match", coded.field("etag"))]);
+        assert_eq!(again.status, 304);
+    }
+}
+
+#[test]
+fn pages_lead_to_feeds_and_live_below_the_path_of_the_site() {
+    let desk = with_articles("url = \"https://news.example/desk\"", "");
+    let _daemon = desk.serve();
+    desk.until_titles("desk/news", &["Two & <three>", "One"]);
+    let page = desk.get("/desk/news/").text();
+    for name in ["atom.xml", "rss.xml", "feed.json"] {
+        let link = page.split('<').find(|tag| tag.starts_with("link") && tag.contains(&format!("news/{name}")));
+        let link = link.unwrap_or_else(|| panic!("no autodiscovery of {name} in {page}"));
+        assert!(link.contains("alternate") && link.contains("type="), "{link}");
+    }
+    assert!(desk.get("/desk/").text().contains("application/atom+xml"));
+    assert!(page.contains("Two &#38; &#60;three&#62;"), "{page}");
+
+    let entry = desk.feed("/desk/news/atom.xml").remove(1);
+    assert_eq!(entry.link.as_deref(), Some("https://news.example/desk/articles/one"));
+    let article = desk.get("/desk/articles/one");
+    assert_eq!((article.status, article.text().contains("application/atom+xml")), (200, true));
+    let id = url::form_urlencoded::byte_serialize(entry.id.as_bytes()).collect::<String>();
+    assert_eq!(desk.get(&format!("/desk/entries/{id}")).status, 200);
+
+    assert_eq!(desk.get("/").field("location"), "/desk/");
+    assert_eq!(desk.get("/desk/news").field("location"), "/desk/news/");
+    for nowhere in
+        ["/news/atom.xml", "/desk/nothing", "/desk/articles/..%2F..%2Fnewsdesk.toml", "/desk/articles/one/one.md"]
+    {
+        let answer = desk.get(nowhere);
+        assert_eq!((answer.status, answer.field("content-type")), (404, "text/html; charset=utf-8"), "{nowhere}");
+        assert!(answer.text().contains("/desk/"), "the page leads home");
+    }
+}
+
+#[test]
+fn an_opml_list_is_a_source_of_each_of_its_feeds() {
+    let desk = Desk::new();
+    for name in ["a", "b"] {
+        let id = format!("tag:{name},2026:1");
+        desk.origin.answer(&format!("/{name}"), 200, &[], atom(name, &[(&id, name, "2026-03-01T00:00:00Z")]));
+    }
+    let outline = |name: &str| {
+        format!("<outline text=\"Feed {name}\" type=\"rss\" xmlUrl=\"{}\"/>", desk.origin.url(&format!("/{name}")))
+    };
+    let list = format!(
+        "<opml version=\"2.0\"><body><outline text=\"World\">{}</outline>{}</body></opml>",
+        outline("a"),
+        outline("b")
+    );
+    desk.write("list.opml", list);
+    desk.configure(
+        "[[section]]\nname = \"world\"\n[[section]]\nname = \"all\"\nsources = [\"members\"]\n[[source]]\nname = \"members\"\nopml = \"list.opml\"\n",
+    );
+    let _daemon = desk.serve();
+    desk.until_titles("all", &["a", "b"]);
+    desk.until_titles("world", &["a"]);
+    assert_eq!(desk.status("Feed b")["mark"], "well");
+    let sources = desk.get("/sources.opml").text();
+    assert!(sources.contains(desk.origin.url("/b").as_str()), "{sources}");
+    assert!(desk.get("/sections.opml").text().contains("/world/atom.xml"));
+}
+
+#[test]
+fn the_static_mirror_holds_what_is_served() {
+    let desk = with_articles("", "folder = \"public\"");
+    desk.write("articles/news/pic.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>");
+    desk.write(
+        "articles/news/shown.md",
+        "---\ntitle: Shown\ndate: 2026-03-03\n---\n![a picture](pic.svg) and words.\n",
+    );
+    let _daemon = desk.serve();
+    desk.until_titles("news", &["Shown", "Two & <three>", "One"]);
+    let mirrored = |file: &str| std::fs::read(desk.path("public").join(file)).ok();
+    for (path, file) in [
+        ("/news/atom.xml", "news/atom.xml"),
+        ("/news/rss.xml", "news/rss.xml"),
+        ("/feed.json", "feed.json"),
+        ("/", "index.html"),
+        ("/news/", "news/index.html"),
+        ("/style.css", "style.css"),
+        ("/sections.opml", "sections.opml"),
+        ("/articles/one", "articles/one/index.html"),
+        ("/articles/shown/news/pic.svg", "articles/shown/news/pic.svg"),
+    ] {
+        until(&format!("{file} is what is served at {path}"), || {
+            let served = desk.get(path);
+            (served.status == 200 && mirrored(file).as_ref() == Some(&served.body)).then_some(())
+        });
+    }
+    for file in ["news/atom.xml", "news/rss.xml", "feed.json", "index.html"] {
+        let plain = mirrored(file).unwrap();
+        assert_eq!(gunzip(&mirrored(&format!("{file}.gz")).unwrap()), plain, "{file}");
+        assert_eq!(unbrotli(&mirrored(&format!("{file}.br")).unwrap()), plain, "{file}");
+    }
+    let left = files_below(&desk.path("public"));
+    assert!(!left.iter().any(|path| path.to_string_lossy().contains("newsdesk-new")), "{left:?}");
+    assert_eq!(read("mirror", &mirrored("news/atom.xml").unwrap()).len(), 3);
+
+    // What is withdrawn leaves the mirror, too.
+    std::fs::remove_file(desk.path("articles/news/one.md")).unwrap();
+    until("the page of a deleted article leaves the mirror", || {
+        (!desk.path("public/articles/one").exists()).then_some(())
+    });
+    assert_eq!(desk.get("/articles/one").status, 410);
+}
