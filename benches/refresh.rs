@@ -10,7 +10,7 @@
 //! transaction a feed); it cleans nothing, publishes nothing and keeps no schedule. Counted are CPU seconds (user and
 //! system) of whole processes and their peak memory; quote the ratios.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -55,7 +55,7 @@ fn compare(feeds: usize, rounds: usize) -> Result<(), Failure> {
         std::fs::create_dir_all(&scratch)?;
         let config = scratch.join("newsdesk.toml");
         std::fs::write(&config, configuration(feeds, &port))?;
-        let mut ours = || {
+        let ours = || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_newsdesk"));
             measure(command.arg("--config").arg(&config).arg("--state").arg(&scratch).args(["update", "--json"]))
         };
@@ -111,9 +111,8 @@ fn measure(command: &mut Command) -> Result<Cost, Failure> {
     };
     if status != 0 {
         let mut words = String::new();
-        for line in child.stderr.map(BufReader::new).into_iter().flat_map(BufRead::lines).take(20) {
-            words.push_str(&line?);
-            words.push('\n');
+        if let Some(stderr) = child.stderr {
+            stderr.take(4096).read_to_string(&mut words)?;
         }
         return Err(format!("a run failed ({status}): {words}").into());
     }

@@ -9,7 +9,7 @@ mod publication;
 mod refresh;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,6 +46,8 @@ pub struct Shared {
     pub base_path: String,
     sources: BTreeMap<String, Arc<Source>>,
     rows: BTreeMap<String, i64>,
+    /// Sources that are not alone on their host: a connection is worth keeping for the next.
+    shared_hosts: BTreeSet<String>,
     /// The site itself, with the empty name, first.
     sections: Vec<(SectionRow, Arc<Section>)>,
     door: Door,
@@ -124,6 +126,7 @@ impl Newsdesk {
                 language: settings.site.language.clone(),
             },
             rows: settings.sources.iter().map(|source| source.name.clone()).zip(rows).collect(),
+            shared_hosts: shared_hosts(&settings),
             sources: settings.sources.iter().map(|source| (source.name.clone(), source.clone())).collect(),
             sections: section_rows.into_iter().zip(sections).collect(),
             placer: Placer::new(&settings.sections, &settings.rules, by_source),
@@ -213,6 +216,16 @@ fn place(source: &Source) -> String {
         Place::Feed(url) => url.to_string(),
         Place::Folder(path) => path.display().to_string(),
     }
+}
+
+fn shared_hosts(settings: &Settings) -> BTreeSet<String> {
+    let mut hosts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for source in &settings.sources {
+        if let Place::Feed(url) = &source.place {
+            hosts.entry(queue::bucket(url)).or_default().push(&source.name);
+        }
+    }
+    hosts.into_values().filter(|names| names.len() > 1).flatten().map(str::to_owned).collect()
 }
 
 /// Base of every link: `[site] url`, else the listen address.

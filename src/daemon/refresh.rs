@@ -15,7 +15,7 @@ use crate::fetch::http::{Answer, Document, FetchError, Request};
 use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, File, Refreshed};
 use crate::parse::{self, Limits, article};
-use crate::schedule::{self, Failure, NextPoll, Outcome};
+use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
 use crate::store::{Applied, FileRow, Refresh, SourceState, Trouble};
 
 /// Changes when the same bytes are read in another way: then every document is asked for and read once more.
@@ -52,6 +52,12 @@ pub struct RefreshError {
     pub cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl RefreshError {
+    fn new(source: &Source, stage: Stage, cause: Box<dyn std::error::Error + Send + Sync>) -> RefreshError {
+        RefreshError { source_name: source.name.clone(), stage, cause }
+    }
+}
+
 /// How a refresh ended.
 #[derive(Debug)]
 pub struct Refreshing {
@@ -59,10 +65,28 @@ pub struct Refreshing {
     pub result: Result<Done, RefreshError>,
     /// When it is asked next, and why.
     pub next: NextPoll,
-    /// What the queue of hosts has to know: the failure, and the Retry-After that came with it.
-    pub failure: Option<(Failure, Option<TimeDelta>)>,
+    /// The host that is asked next time; `None` for folders.
+    pub bucket: Option<String>,
+    /// What the queue of hosts has to know of a failure.
+    pub refused: Option<Refused>,
     /// Files are still being written: look again so soon.
     pub again: Option<Duration>,
+}
+
+/// A host that did not answer as it should.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its bucket: after redirects it may be another one than the source's.
+    pub bucket: Option<String>,
+    /// It said that this was one request too many.
+    pub limited: bool,
+    pub retry_after: Option<TimeDelta>,
+}
+
+impl Refreshing {
+    fn ended(source: Arc<Source>, result: Result<Done, RefreshError>, next: NextPoll) -> Refreshing {
+        Refreshing { source, result, next, bucket: None, refused: None, again: None }
+    }
 }
 
 /// What a refresh that worked found.
@@ -92,7 +116,12 @@ impl Newsdesk {
             Err(cause) => return self.without_state(source, cause.into(), now),
         };
         match &source.place {
-            Place::Feed(configured) => self.refresh_feed(&source, configured, row, state, now).await,
+            Place::Feed(configured) => {
+                let asked = state.poll.moved.ask(configured);
+                let bucket = queue::bucket(asked);
+                let refreshing = self.refresh_feed(&source, configured, row, state, now).await;
+                Refreshing { bucket: Some(bucket), ..refreshing }
+            }
             Place::Folder(root) => {
                 let root = root.clone();
                 self.refresh_folder(source, row, &root, state, change, wish, now).await
@@ -116,6 +145,7 @@ impl Newsdesk {
             validators: same_reader.then_some(&state.validators),
             headers: &source.headers,
             credentials: source.credentials.as_ref(),
+            keep: self.shared_hosts.contains(&source.name),
             ..Request::feed(&url, self.settings.fetch.max_body)
         };
         let answer = self.door.get(request).await;
@@ -159,7 +189,16 @@ impl Newsdesk {
             Err(cause) => {
                 state.poll.moved.failed(configured);
                 let outcome = Outcome::Failed { failure: Failure::NotAFeed, retry_after: None, frozen: false };
-                return self.failed(source, row, state, outcome, Stage::Parse, cause.into(), now).await;
+                return self
+                    .failed(
+                        source.clone(),
+                        row,
+                        state,
+                        outcome,
+                        RefreshError::new(&source, Stage::Parse, cause.into()),
+                        now,
+                    )
+                    .await;
             }
         };
         let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
@@ -193,7 +232,7 @@ impl Newsdesk {
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => {
                 let done = Done { applied, words, trouble: None };
-                Refreshing { source, result: Ok(done), next, failure: None, again: None }
+                Refreshing::ended(source, Ok(done), next)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
@@ -251,7 +290,7 @@ impl Newsdesk {
         match self.store.record_poll(row, state).await {
             Ok(()) => {
                 let done = Done { words: words.to_owned(), ..Done::default() };
-                Refreshing { source, result: Ok(done), next, failure: None, again: None }
+                Refreshing::ended(source, Ok(done), next)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
@@ -267,14 +306,19 @@ impl Newsdesk {
         now: Time,
     ) -> Refreshing {
         let (failure, retry_after) = (cause.kind(), cause.retry_after());
+        let bucket = queue::bucket(&cause.url);
         let frozen = self.outage_is_ours(&source, Some(failure), now);
         // What our own outage breaks says nothing against the address that was moved to.
         if !frozen {
             state.poll.moved.failed(configured);
         }
         let outcome = Outcome::Failed { failure, retry_after, frozen };
-        let mut refreshing = self.failed(source, row, state, outcome, Stage::Fetch, cause.into(), now).await;
-        refreshing.failure = Some((failure, retry_after));
+        let mut refreshing = self
+            .failed(source.clone(), row, state, outcome, RefreshError::new(&source, Stage::Fetch, cause.into()), now)
+            .await;
+        if let Some(refused) = &mut refreshing.refused {
+            refused.bucket = Some(bucket);
+        }
         refreshing
     }
 
@@ -285,22 +329,27 @@ impl Newsdesk {
         row: i64,
         mut state: SourceState,
         outcome: Outcome,
-        stage: Stage,
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        error: RefreshError,
         now: Time,
     ) -> Refreshing {
         state.poll.record(&outcome, now);
+        let refused = match &outcome {
+            Outcome::Failed { retry_after, .. } => {
+                let limited = state.poll.last_failure == Some(Failure::TooMany);
+                Some(Refused { bucket: None, limited, retry_after: *retry_after })
+            }
+            Outcome::Changed { .. } | Outcome::NotModified { .. } => None,
+        };
         state.last_try = Some(now);
-        let words = super::chain(&*cause);
+        let words = super::chain(&*error.cause);
         let since = state.trouble.as_ref().map_or(now, |trouble| trouble.since);
         state.outcome = words.clone();
-        state.trouble = Some(Trouble { stage: stage.to_string(), cause: words, since });
+        state.trouble = Some(Trouble { stage: error.stage.to_string(), cause: words, since });
         let next = self.next(&source, &mut state, now);
         if let Err(cause) = self.store.record_poll(row, state).await {
             return self.store_failed(source, cause.into(), now);
         }
-        let error = RefreshError { source_name: source.name.clone(), stage, cause };
-        Refreshing { source, result: Err(error), next, failure: None, again: None }
+        Refreshing { refused, ..Refreshing::ended(source, Err(error), next) }
     }
 
     /// The store would not take it: nothing was written, so the same is asked again soon.
@@ -320,8 +369,8 @@ impl Newsdesk {
         now: Time,
     ) -> Refreshing {
         let next = NextPoll { at: now + TimeDelta::minutes(1), reason: "the store failed".to_owned() };
-        let error = RefreshError { source_name: source.name.clone(), stage: Stage::Store, cause };
-        Refreshing { source, result: Err(error), next, failure: None, again: None }
+        let error = RefreshError::new(&source, Stage::Store, cause);
+        Refreshing::ended(source, Err(error), next)
     }
 
     /// A refresh that worked: when next, and a state that says so.
@@ -382,7 +431,16 @@ impl Newsdesk {
             Ok(read) => read,
             Err(cause) => {
                 let outcome = Outcome::Failed { failure: Failure::Refused, retry_after: None, frozen: false };
-                return self.failed(source, row, state, outcome, Stage::Fetch, cause.into(), now).await;
+                return self
+                    .failed(
+                        source.clone(),
+                        row,
+                        state,
+                        outcome,
+                        RefreshError::new(&source, Stage::Fetch, cause.into()),
+                        now,
+                    )
+                    .await;
             }
         };
         let missing = read.missing(wish);
@@ -447,7 +505,7 @@ impl Newsdesk {
             tracing::warn!(source = %source.name, %stage, "{cause}");
         }
         let result = Ok(Done { applied, words, trouble });
-        Refreshing { source, result, next, failure: None, again: read.again }
+        Refreshing { again: read.again, ..Refreshing::ended(source, result, next) }
     }
 
     fn folder_title(&self, source: &Source) -> String {

@@ -17,7 +17,7 @@ use super::{Newsdesk, StartError, now};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
-use crate::schedule::queue::{self, Budget, Next, Queue};
+use crate::schedule::queue::{self, Budget, Learned, Next, Queue};
 use crate::schedule::{self};
 use crate::store::StoreError;
 
@@ -40,6 +40,9 @@ pub struct Events {
     /// Becomes true when it is time to stop.
     pub stop: watch::Receiver<bool>,
 }
+
+/// Where the store keeps what hosts have taught.
+const HOSTS: &str = "hosts";
 
 /// Told as an update goes on: sources done, of how many, and the one that has just ended.
 pub type Progress = Box<dyn FnMut(usize, usize, &SourceReport) + Send>;
@@ -178,6 +181,8 @@ struct Loop {
     aside: JoinSet<()>,
     /// Running feeds: bucket and start.
     buckets: HashMap<String, (Arc<str>, Time)>,
+    /// Source -> bucket of the URL that is really asked, after a permanent redirect was adopted.
+    hosts: HashMap<String, Arc<str>>,
     /// Names of the sources that are being refreshed.
     tasks: HashMap<Id, String>,
     /// When the next feed may start; `None`: when something finishes.
@@ -207,6 +212,7 @@ impl Loop {
             running: JoinSet::new(),
             aside: JoinSet::new(),
             buckets: HashMap::new(),
+            hosts: HashMap::new(),
             tasks: HashMap::new(),
             feeds_wake: None,
             dirty: Dirty::default(),
@@ -225,6 +231,10 @@ impl Loop {
     /// Every source waits for its own time; folders are scanned at once, since they may have changed meanwhile.
     async fn schedule_all(&mut self) -> Result<(), StoreError> {
         let states = self.newsdesk.store.states().await?;
+        let learned = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
+        for (bucket, learned) in serde_json::from_str::<BTreeMap<String, Learned>>(&learned).unwrap_or_default() {
+            self.feeds.learn(&bucket, learned);
+        }
         let now = now();
         for source in &self.newsdesk.settings.sources.clone() {
             let state = states.get(&source.name);
@@ -233,7 +243,9 @@ impl Loop {
             }
             match &source.place {
                 Place::Folder(_) => self.start_folder(&source.name, None),
-                Place::Feed(_) => {
+                Place::Feed(url) => {
+                    let asked = state.map_or(url, |state| state.poll.moved.ask(url));
+                    self.hosts.insert(source.name.clone(), queue::bucket(asked).into());
                     let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
                     let due = match known {
                         Some((next, last_try)) => schedule::resume(next, last_try, now),
@@ -270,7 +282,10 @@ impl Loop {
 
     fn push(&mut self, source: &Source, due: Time) {
         match &source.place {
-            Place::Feed(url) => self.feeds.push(&source.name, &queue::bucket(url), due),
+            Place::Feed(url) => {
+                let bucket = self.hosts.get(&source.name).cloned().unwrap_or_else(|| queue::bucket(url).into());
+                self.feeds.push(&source.name, &bucket, due);
+            }
             Place::Folder(_) => {
                 self.folders_due.retain(|(_, name)| *name != source.name);
                 self.folders_due.insert((due, source.name.clone()));
@@ -352,6 +367,9 @@ impl Loop {
         let now = now();
         let source = refreshing.source.clone();
         self.free_bucket(&refreshing, now);
+        if let Some(bucket) = &refreshing.bucket {
+            self.hosts.insert(source.name.clone(), bucket.as_str().into());
+        }
         self.push(&source, refreshing.next.at.max(now));
         self.note(&refreshing);
         if let Ok(done) = &refreshing.result {
@@ -372,14 +390,28 @@ impl Loop {
     fn free_bucket(&mut self, refreshing: &Refreshing, now: Time) {
         let Some((bucket, started)) = self.buckets.remove(&refreshing.source.name) else { return };
         self.feeds.finished(&bucket, now);
-        if let Some((failure, retry_after)) = refreshing.failure {
-            if failure == schedule::Failure::TooMany {
-                self.feeds.refused(&bucket, retry_after, started, now);
-            }
-            if let Some(wait) = retry_after {
-                self.feeds.park(&bucket, now + wait, now);
-            }
+        let Some(refused) = &refreshing.refused else { return };
+        let bucket = refused.bucket.as_deref().unwrap_or(&bucket);
+        if refused.limited {
+            self.feeds.refused(bucket, refused.retry_after, started, now);
+            self.remember_hosts();
         }
+        if let Some(wait) = refused.retry_after {
+            self.feeds.park(bucket, now + wait, now);
+        }
+    }
+
+    /// What hosts have taught by refusing is not to be learned again after a restart.
+    fn remember_hosts(&mut self) {
+        let learned: BTreeMap<String, Learned> =
+            self.feeds.learned().into_iter().map(|(bucket, learned)| (bucket.to_string(), learned)).collect();
+        let Ok(json) = serde_json::to_string(&learned) else { return };
+        let store = self.newsdesk.store.clone();
+        self.aside.spawn(async move {
+            if let Err(cause) = store.set_meta(HOSTS, json).await {
+                tracing::error!(stage = "store", "{}", super::chain(&cause));
+            }
+        });
     }
 
     fn folder_finished(&mut self, name: &str, look_again: Option<Duration>) {

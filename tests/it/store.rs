@@ -27,20 +27,25 @@ async fn open(path: &Path) -> Store {
 async fn refresh(store: &Store, source: i64, second: i64, document: &[(&str, &str)]) -> Applied {
     let stated: Vec<Stated> = document
         .iter()
-        .map(|(_, title)| Stated { title: (*title).into(), content: Some(Html(format!("<p>{title}</p>"))), ..Stated::default() })
+        .map(|(_, title)| Stated {
+            title: (*title).into(),
+            content: Some(Html(format!("<p>{title}</p>"))),
+            ..Stated::default()
+        })
         .collect();
     let offers: Vec<Offer<'_>> =
         document.iter().zip(&stated).map(|((id, _), stated)| Offer { id: Some(id), stated }).collect();
     let keys = identity::of_document(&offers, None);
-    let entries = keys.into_iter().zip(document.iter().zip(&stated)).map(|((key, aliases), ((id, _), stated))| Incoming {
-        key,
-        aliases,
-        publishable: Some((*id).to_owned()).filter(|id| identity::is_publishable(id)),
-        print: identity::print(stated),
-        stated: stated.clone(),
-        slug: None,
-        fallback_date: None,
-    });
+    let entries =
+        keys.into_iter().zip(document.iter().zip(&stated)).map(|((key, aliases), ((id, _), stated))| Incoming {
+            key,
+            aliases,
+            publishable: Some((*id).to_owned()).filter(|id| identity::is_publishable(id)),
+            print: identity::print(stated),
+            stated: stated.clone(),
+            slug: None,
+            fallback_date: None,
+        });
     let refreshed = Refreshed { entries: entries.collect(), ..Refreshed::default() };
     let (known, first_fetch) = store.known(source, changes::question(&refreshed)).await.expect("what is known");
     let mut changes = changes::between(&known, refreshed, Situation { now: at(second), first_fetch, local: false });
@@ -84,13 +89,17 @@ fn two_sources_that_claim_one_id_stay_apart() {
     run(async {
         let store = open(&folder.path().join("s.db")).await;
         let section = politics(&store).await;
-        let rows = store.sync_sources(named(&[("a", "https://a.example/"), ("b", "https://b.example/")])).await.expect("rows");
+        let rows =
+            store.sync_sources(named(&[("a", "https://a.example/"), ("b", "https://b.example/")])).await.expect("rows");
         let claimed = [("https://a.example/1", "The story")];
         refresh(&store, rows[0], 0, &claimed).await;
         refresh(&store, rows[1], 60, &claimed).await;
         let ids = ids(&store, section).await;
         assert_eq!(ids.len(), 2);
-        assert!(ids.contains(&"https://a.example/1".to_owned()) && ids.iter().any(|id| id.starts_with("urn:uuid:")), "{ids:?}");
+        assert!(
+            ids.contains(&"https://a.example/1".to_owned()) && ids.iter().any(|id| id.starts_with("urn:uuid:")),
+            "{ids:?}"
+        );
         // The second never overwrites the first.
         refresh(&store, rows[1], 120, &[("https://a.example/1", "A forgery")]).await;
         let first = store.entry_by_id("https://a.example/1".into()).await.expect("a read").expect("the entry");
@@ -107,7 +116,13 @@ fn everything_is_there_again_after_a_restart() {
         let section = politics(&store).await;
         let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
         refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two")]).await;
-        let revision = StoredRevision { path: "politics/atom.xml".into(), body: b"<feed/>".to_vec(), etag: "e".into(), modified: at(9), counter: 3 };
+        let revision = StoredRevision {
+            path: "politics/atom.xml".into(),
+            body: b"<feed/>".to_vec(),
+            etag: "e".into(),
+            modified: at(9),
+            counter: 3,
+        };
         store.put_revisions(vec![revision]).await.expect("a revision");
         let window = store.window(Shown::Section(section), 50).await.expect("a window");
         store.close().await;
@@ -118,7 +133,10 @@ fn everything_is_there_again_after_a_restart() {
         let section = politics(&store).await;
         assert_eq!(store.window(Shown::Section(section), 50).await.expect("a window"), before);
         let revisions = store.revisions().await.expect("revisions");
-        assert_eq!((revisions[0].body.as_slice(), revisions[0].counter, revisions[0].modified), (&b"<feed/>"[..], 3, at(9)));
+        assert_eq!(
+            (revisions[0].body.as_slice(), revisions[0].counter, revisions[0].modified),
+            (&b"<feed/>"[..], 3, at(9))
+        );
         assert_eq!(store.states().await.expect("states")["a"].outcome, "at 0");
     });
 }
@@ -133,7 +151,9 @@ fn a_second_daemon_and_a_newer_schema_are_refused() {
         assert!(Store::open_read_only(&path).is_ok(), "who only reads is welcome");
         store.close().await;
     });
-    rusqlite::Connection::open(&path).and_then(|db| db.pragma_update(None, "user_version", 9999)).expect("a newer schema");
+    rusqlite::Connection::open(&path)
+        .and_then(|db| db.pragma_update(None, "user_version", 9999))
+        .expect("a newer schema");
     assert!(matches!(Store::open(&path), Err(StoreError::Newer { found: 9999, .. })));
 }
 
