@@ -169,18 +169,25 @@ fn opening(page: &Page<'_>, from: usize, stated: bool, strict: bool, vocabulary:
     if stated {
         return Opening { headers, title: Title::Stated, next: at };
     }
-    let rows = title::rows(page, at).filter(|rows| !strict || byline(page.text(rows.start)).is_none());
+    let rows = title::rows(page, at).filter(|rows| !strict || !names_people(page.text(rows.start)));
     if let Some(rows) = rows {
         return Opening { headers, next: rows.end, title: Title::Rows(rows) };
     }
     // A single line with a colon is the title when nothing else is one; but a date or a name never is, over a text.
-    let single = headers.len() == 1 && headers.start == from;
-    let may_be = headers::read(page.text(from), vocabulary).is_some_and(|header| header.may_be_a_title());
-    if single && (may_be || at == page.rows.len() && from == 0) {
-        return Opening { headers: from..from, title: Title::Rows(from..at), next: at };
+    let last = headers.end.saturating_sub(1);
+    let single = !headers.is_empty() && page.starts_block(last) && page.rest_of_block(last).len() == 1;
+    let may_be = headers::read(page.text(last), vocabulary).is_some_and(|header| header.may_be_a_title());
+    if single && (may_be || page.rows.len() == 1) {
+        return Opening { headers: from..last, title: Title::Rows(last..at), next: at };
     }
     let title = if at < page.rows.len() { Title::SentenceAt(at) } else { Title::Missing };
     Opening { headers, title, next: at }
+}
+
+/// A byline whose every name has two words: "By Land and Sea" may be a title.
+fn names_people(line: &str) -> bool {
+    let full = |person: &Person| person.name.as_ref().is_some_and(|name| name.contains(' '));
+    byline(line).is_some_and(|people| people.iter().all(full))
 }
 
 /// The rows from `from` on that are headers: whole blocks of them, and lines glued on top of what follows.
