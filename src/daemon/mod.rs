@@ -11,6 +11,7 @@ mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{SubsecRound, Utc};
@@ -55,6 +56,8 @@ pub struct Shared {
     vocabulary: Vocabulary,
     /// Changes when the same bytes are read in another way.
     reading: String,
+    /// Clients are going to ask for compressed bytes.
+    serving: AtomicBool,
     outage: Mutex<Outage>,
     /// What the gate had to say at the last publication, by path.
     notices: Mutex<BTreeMap<String, Vec<String>>>,
@@ -132,11 +135,27 @@ impl Newsdesk {
             placer: Placer::new(&settings.sections, &settings.rules, by_source),
             vocabulary: Vocabulary::new(&settings.sections),
             reading: Newsdesk::reading_print(&settings),
+            serving: AtomicBool::new(false),
             outage: Mutex::new(Outage::default()),
             notices: Mutex::new(BTreeMap::new()),
             settings: Arc::new(settings),
         };
         Newsdesk { shared: Arc::new(shared) }
+    }
+
+    /// Was everything published when the last run ended, with this configuration and program? From now on it is not.
+    async fn was_all_published(&self) -> Result<bool, StoreError> {
+        let known = self.store.meta(ALL_PUBLISHED).await?;
+        self.store.set_meta(ALL_PUBLISHED, String::new()).await?;
+        Ok(known.is_some_and(|known| known == self.publication_print()))
+    }
+
+    async fn mark_all_published(&self) -> Result<(), StoreError> {
+        self.store.set_meta(ALL_PUBLISHED, self.publication_print()).await
+    }
+
+    fn publication_print(&self) -> String {
+        format!("{} {}", env!("CARGO_PKG_VERSION"), self.settings.print)
     }
 
     async fn load_revisions(&self) -> Result<(), StoreError> {
@@ -150,6 +169,20 @@ impl Newsdesk {
         .await;
         self.live.put(revived);
         Ok(())
+    }
+
+    /// From now on every revision is compressed before it goes live, and those that are live already now.
+    async fn prepare_to_serve(&self) {
+        self.serving.store(true, Ordering::Release);
+        let live = self.live.clone();
+        refresh::blocking(move || {
+            for path in live.paths() {
+                if let Some(revision) = live.get(&path) {
+                    revision.prepare();
+                }
+            }
+        })
+        .await;
     }
 
     /// Where a changed configuration places entries otherwise, every stored entry is placed anew.
@@ -209,6 +242,9 @@ impl Newsdesk {
         outage.is_ours(now)
     }
 }
+
+/// Where the store says that nothing waits to be published; a killed run leaves it empty.
+const ALL_PUBLISHED: &str = "all-published";
 
 /// The address or folder under which a source is known again when its name changes.
 fn place(source: &Source) -> String {

@@ -2,6 +2,7 @@
 //! here stands only their order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -108,7 +109,15 @@ impl Newsdesk {
         }
         let front = if dirty.sections.is_empty() { None } else { Some(self.front_page().await?) };
         let newsdesk = self.clone();
-        let (stored, revisions) = blocking(move || newsdesk.render(material, front, now)).await;
+        let serving = self.serving.load(Ordering::Acquire);
+        let rendered = blocking(move || {
+            let (stored, revisions) = newsdesk.render(material, front, now);
+            if serving {
+                revisions.iter().for_each(|(_, revision)| revision.prepare());
+            }
+            (stored, revisions)
+        });
+        let (stored, revisions) = rendered.await;
         let changed: Vec<String> = revisions.iter().map(|(path, _)| path.clone()).collect();
         if !stored.is_empty() {
             self.store.put_revisions(stored).await?;

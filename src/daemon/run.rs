@@ -57,6 +57,8 @@ pub trait Serving: Send {
 pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving) -> Result<(), StartError> {
     let (sender, mut changes) = mpsc::channel(64);
     let mut state = Loop::new(newsdesk.clone());
+    newsdesk.was_all_published().await?;
+    newsdesk.prepare_to_serve().await;
     state.schedule_all().await?;
     newsdesk.sweep().await?;
     let _watcher = watch_folders(&newsdesk, sender);
@@ -97,7 +99,9 @@ pub async fn update(
     let mut state = Loop::new(newsdesk.clone());
     newsdesk.sweep().await?;
     // What an earlier run stored but could not publish any more is published now.
-    state.dirty = newsdesk.everything().await?;
+    if !newsdesk.was_all_published().await? {
+        state.dirty = newsdesk.everything().await?;
+    }
     let (reply, mut answer) = oneshot::channel();
     state.asked(Ask::Update { sources, confirm_missing, reply }, Some(progress));
     let report = loop {
@@ -666,6 +670,12 @@ impl Loop {
             self.start_publication();
             let done = published(&mut self.publishing).await;
             self.published(done);
+        }
+        if self.dirty.is_empty()
+            && self.running.is_empty()
+            && let Err(cause) = self.newsdesk.mark_all_published().await
+        {
+            tracing::error!(stage = "store", "{}", super::chain(&cause));
         }
         let spoken = async { while self.aside.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, spoken).await;

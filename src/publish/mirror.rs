@@ -40,7 +40,7 @@ pub fn write(root: &Path, path: &str, revision: &Revision) -> Result<bool, Mirro
     if same {
         return Ok(false);
     }
-    for (ending, bytes) in [(".gz", &revision.gzip), (".br", &revision.brotli)] {
+    for (ending, bytes) in [(".gz", revision.gzip()), (".br", revision.brotli())] {
         let sibling = with_ending(&file, ending);
         match bytes {
             Some(bytes) => replace(&sibling, bytes)?,

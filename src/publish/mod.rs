@@ -7,7 +7,7 @@ pub mod mirror;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use chrono::{SubsecRound, TimeDelta};
@@ -66,14 +66,35 @@ impl Media {
 pub struct Revision {
     pub media: Media,
     pub body: Bytes,
-    /// `None` where compression gains nothing.
-    pub gzip: Option<Bytes>,
-    pub brotli: Option<Bytes>,
+    gzip: OnceLock<Option<Bytes>>,
+    brotli: OnceLock<Option<Bytes>>,
     /// Of the identity bytes, without quotes; a coding adds its own suffix (RFC 9110 §8.8.3.3).
     pub etag: String,
     /// Moves only with content and strictly grows.
     pub modified: Time,
     pub counter: u64,
+}
+
+impl Revision {
+    pub fn new(media: Media, body: Bytes, etag: String, modified: Time, counter: u64) -> Revision {
+        Revision { media, body, gzip: OnceLock::new(), brotli: OnceLock::new(), etag, modified, counter }
+    }
+
+    /// Made once; `None` where compression gains nothing.
+    pub fn gzip(&self) -> Option<&Bytes> {
+        self.gzip.get_or_init(|| gzip(&self.body)).as_ref()
+    }
+
+    /// Made once; `None` where compression gains nothing.
+    pub fn brotli(&self) -> Option<&Bytes> {
+        self.brotli.get_or_init(|| brotli(&self.body)).as_ref()
+    }
+
+    /// Compress now, before anybody asks: not on an async thread.
+    pub fn prepare(&self) {
+        self.gzip();
+        self.brotli();
+    }
 }
 
 /// What is served right now. Readers never wait for a publication.
@@ -104,8 +125,7 @@ impl Live {
     }
 }
 
-/// What has to be stored and swapped in: paths whose bytes differ from the live ones. Compresses each of them once, so
-/// not to be called on an async thread.
+/// What has to be stored and swapped in: paths whose bytes differ from the live ones.
 pub fn revise(live: &Live, documents: Vec<(String, Vec<u8>)>, now: Time) -> Vec<(StoredRevision, Revision)> {
     let now = now.trunc_subsecs(0);
     let mut revised = Vec::new();
@@ -127,16 +147,8 @@ pub fn revise(live: &Live, documents: Vec<(String, Vec<u8>)>, now: Time) -> Vec<
 
 /// A stored revision, ready to be served.
 pub fn revive(stored: StoredRevision) -> Revision {
-    let (gzip, brotli) = (gzip(&stored.body), brotli(&stored.body));
-    Revision {
-        media: Media::of_path(&stored.path),
-        gzip,
-        brotli,
-        body: stored.body.into(),
-        etag: stored.etag,
-        modified: stored.modified,
-        counter: stored.counter,
-    }
+    let media = Media::of_path(&stored.path);
+    Revision::new(media, stored.body.into(), stored.etag, stored.modified, stored.counter)
 }
 
 /// 128 bits of the BLAKE3 hash in hexadecimal digits.
@@ -152,7 +164,7 @@ pub fn orphans(live: &Live, wanted: &BTreeSet<String>) -> Vec<String> {
 /// Shorter bodies fit one packet as they are.
 const WORTH_COMPRESSING: usize = 1000;
 
-pub fn gzip(body: &[u8]) -> Option<Bytes> {
+fn gzip(body: &[u8]) -> Option<Bytes> {
     if body.len() < WORTH_COMPRESSING {
         return None;
     }
@@ -214,10 +226,10 @@ mod tests {
             counter: 1,
         });
         let mut back = String::new();
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip.unwrap()[..]), &mut back)
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip().unwrap()[..]), &mut back)
             .unwrap();
         assert_eq!(back, body);
-        assert!(revision.brotli.unwrap().len() < body.len() / 10);
+        assert!(revision.brotli().unwrap().len() < body.len() / 10);
         assert!(gzip(b"short").is_none());
     }
 }

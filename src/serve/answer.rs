@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 
 use super::Response;
 use crate::model::Time;
-use crate::publish::{Media, Revision, etag, gzip};
+use crate::publish::{Media, Revision, etag};
 
 /// Pages load nothing from elsewhere but pictures and sound, and run no script.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src * data:; media-src *; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -61,16 +61,13 @@ pub fn revision(method: &Method, asked: &HeaderMap, revision: &Revision, links: 
 
 /// Answer with bytes made for this request; their hash is their validator.
 pub fn made(method: &Method, asked: &HeaderMap, status: StatusCode, media: Media, body: Vec<u8>) -> Response {
-    let made = Revision {
-        gzip: if takes(asked, "gzip") { gzip(&body) } else { None },
-        brotli: None,
-        etag: etag(&body),
-        media,
-        body: body.into(),
-        modified: Time::default(),
-        counter: 0,
+    let tag = etag(&body);
+    let made = Revision::new(media, body.into(), tag, Time::default(), 0);
+    // Made for one request: gzip, which is quick, is all that pays.
+    let (coding, body) = match made.gzip().filter(|_| takes(asked, "gzip")) {
+        Some(packed) => (Coding::Gzip, packed.clone()),
+        None => (Coding::Identity, made.body.clone()),
     };
-    let (coding, body) = select(asked, &made);
     let tag = if coding == Coding::Gzip { format!("\"{}-gzip\"", made.etag) } else { format!("\"{}\"", made.etag) };
     let fresh = status == StatusCode::OK && tag_matches(asked, &made.etag).unwrap_or(false);
     let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body }));
@@ -149,10 +146,12 @@ fn without_body_for_head(method: &Method, mut response: Response) -> Response {
 }
 
 fn select(asked: &HeaderMap, revision: &Revision) -> (Coding, Bytes) {
-    match (&revision.brotli, &revision.gzip) {
-        (Some(body), _) if takes(asked, "br") => (Coding::Brotli, body.clone()),
-        (_, Some(body)) if takes(asked, "gzip") => (Coding::Gzip, body.clone()),
-        _ => (Coding::Identity, revision.body.clone()),
+    if let Some(body) = revision.brotli().filter(|_| takes(asked, "br")) {
+        return (Coding::Brotli, body.clone());
+    }
+    match revision.gzip().filter(|_| takes(asked, "gzip")) {
+        Some(body) => (Coding::Gzip, body.clone()),
+        None => (Coding::Identity, revision.body.clone()),
     }
 }
 

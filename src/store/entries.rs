@@ -1,5 +1,6 @@
 //! Entries: what is known of them, one refresh written whole, and the windows that feeds are merged from.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta};
@@ -151,16 +152,16 @@ impl Store {
     ) -> Result<Option<i64>, StoreError> {
         self.write(move |db| {
             let sql =
-                "SELECT e.id, s.name, e.first_seen, e.effective, e.data FROM entry e JOIN source s ON s.id = e.source
+                "SELECT e.id, s.name, e.first_seen, e.data FROM entry e JOIN source s ON s.id = e.source
                 WHERE e.id > ?1 AND e.withdrawn IS NULL AND s.active = 1 ORDER BY e.id LIMIT 500";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([after])?;
             let mut last = None;
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get(0)?;
-                let stated = decode(row.get_ref(4)?.as_blob().unwrap_or_default())?;
+                let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
                 let sections = place(&row.get::<_, String>(1)?, &stated, time(row.get(2)?));
-                set_members(db, id, row.get(3)?, &sections)?;
+                set_members(db, id, &sections)?;
                 last = Some(id);
             }
             Ok(last)
@@ -177,7 +178,7 @@ impl Store {
             for (row, source, key) in &found {
                 let sql = "INSERT OR REPLACE INTO gone (source, hash, carried) VALUES (?1, ?2, ?3)";
                 db.prepare_cached(sql)?.execute(params![source, key, now.timestamp()])?;
-                db.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([row])?;
+                remove(db, *row)?;
             }
             Ok(found.len())
         })
@@ -316,6 +317,20 @@ fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
     Ok(applied)
 }
 
+/// An entry with everything that leads to it.
+fn remove(db: &Connection, row: i64) -> Result<(), StoreError> {
+    set_members(db, row, &[])?;
+    let sql = "SELECT source, aliases FROM entry WHERE id = ?1";
+    let (source, aliases): (i64, Vec<u8>) =
+        db.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut statement = db.prepare_cached("DELETE FROM alias WHERE source = ?1 AND hash = ?2 AND entry = ?3")?;
+    for hash in aliases.chunks_exact(16) {
+        statement.execute(params![source, hash, row])?;
+    }
+    db.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([row])?;
+    Ok(())
+}
+
 fn choose_feed_id(db: &Connection, source: i64, stated: Option<String>) -> Result<(), StoreError> {
     let sql = "SELECT place FROM source WHERE id = ?1 AND feed_id IS NULL";
     let Some(place) = db.prepare_cached(sql)?.query_row([source], |row| row.get::<_, String>(0)).optional()? else {
@@ -352,8 +367,8 @@ fn insert(db: &Connection, source: i64, now: Time, entry: NewEntry, applied: &mu
         encode(&entry.stated)?,
     ])?;
     let row = db.last_insert_rowid();
-    set_aliases(db, source, row, &entry.aliases)?;
-    set_members(db, row, entry.effective.timestamp(), &entry.sections)?;
+    set_aliases(db, source, row, &[], &entry.aliases)?;
+    set_members(db, row, &entry.sections)?;
     applied.sections.extend(entry.sections);
     applied.new.push(EntryId(id));
     applied.slugs.extend(slug);
@@ -363,21 +378,21 @@ fn insert(db: &Connection, source: i64, now: Time, entry: NewEntry, applied: &mu
 fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Applied) -> Result<(), StoreError> {
     applied.sections.extend(sections_of(db, entry.row)?);
     let sql = "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = NULL, print = ?4, data = ?5 WHERE id = ?1
-        RETURNING published_id, slug, effective";
+        RETURNING published_id, slug, aliases, key";
     let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, encode(&entry.stated)?];
-    let (id, slug, effective): (String, Option<String>, i64) =
-        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (id, slug, known, old_key): (String, Option<String>, Vec<u8>, [u8; 16]) =
+        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let mut aliases = entry.aliases;
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
     if let Some(key) = &entry.key {
         let hash = key.hash();
         // The key it had stays known as an alias: a source may go back.
-        let sql = "INSERT OR IGNORE INTO alias (source, hash, entry) SELECT source, key, id FROM entry WHERE id = ?1";
-        db.prepare_cached(sql)?.execute([entry.row])?;
+        aliases.push(KeyHash(old_key));
         let sql = "UPDATE OR IGNORE entry SET key = ?2, key_text = ?3 WHERE id = ?1";
         db.prepare_cached(sql)?.execute(params![entry.row, hash.0, key_text(key)])?;
     }
-    set_aliases(db, source, entry.row, &entry.aliases)?;
-    set_members(db, entry.row, effective, &entry.sections)?;
+    set_aliases(db, source, entry.row, &known, &aliases)?;
+    set_members(db, entry.row, &entry.sections)?;
     applied.sections.extend(entry.sections);
     applied.changed.push(EntryId(id));
     applied.slugs.extend(slug);
@@ -392,10 +407,14 @@ fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Applied) -> Resu
         .query_row(params![row, now.timestamp()], |row| Ok(Withdrawn { id: EntryId(row.get(0)?), slug: row.get(1)? }))
         .optional()?;
     if let Some(left) = &left {
-        let sql = "INSERT OR REPLACE INTO tombstone (section, published_id, withdrawn) SELECT section, ?2, ?3 FROM member WHERE entry = ?1";
-        db.prepare_cached(sql)?.execute(params![row, left.id.0, now.timestamp()])?;
+        let text: String =
+            db.prepare_cached("SELECT sections FROM entry WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
+        let sql = "INSERT OR REPLACE INTO tombstone (section, published_id, withdrawn) VALUES (?1, ?2, ?3)";
+        for section in section_rows(&text) {
+            db.prepare_cached(sql)?.execute(params![section, left.id.0, now.timestamp()])?;
+        }
     }
-    db.prepare_cached("DELETE FROM member WHERE entry = ?1")?.execute([row])?;
+    set_members(db, row, &[])?;
     applied.withdrawn.extend(left);
     Ok(())
 }
@@ -447,39 +466,85 @@ fn key_text(key: &Key) -> String {
     }
 }
 
-fn set_aliases(db: &Connection, source: i64, row: i64, aliases: &[KeyHash]) -> Result<(), StoreError> {
-    // The newest entry with an alias owns it: its text is the one that is compared.
-    let sql = "INSERT INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)
-        ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry WHERE entry <> excluded.entry";
-    let mut statement = db.prepare_cached(sql)?;
-    for alias in aliases {
-        statement.execute(params![source, alias.0, row])?;
+/// Keys under which an entry was ever known; a source that invents new ones for ever is remembered by the newest.
+const MOST_ALIASES: usize = 16;
+
+/// The newest entry with an alias owns it: its text is the one that is compared.
+fn set_aliases(db: &Connection, source: i64, row: i64, known: &[u8], aliases: &[KeyHash]) -> Result<(), StoreError> {
+    let mut all: Vec<&[u8]> = known.chunks_exact(16).collect();
+    let fresh: Vec<&[u8]> = aliases.iter().map(|alias| &alias.0[..]).filter(|alias| !all.contains(alias)).collect();
+    if fresh.is_empty() {
+        return Ok(());
     }
+    let sql = "INSERT INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)
+        ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry";
+    let mut statement = db.prepare_cached(sql)?;
+    for alias in &fresh {
+        statement.execute(params![source, alias, row])?;
+    }
+    all.extend(fresh);
+    let forgotten = all.len().saturating_sub(MOST_ALIASES);
+    let mut statement = db.prepare_cached("DELETE FROM alias WHERE source = ?1 AND hash = ?2 AND entry = ?3")?;
+    for alias in all.drain(..forgotten) {
+        statement.execute(params![source, alias, row])?;
+    }
+    db.prepare_cached("UPDATE entry SET aliases = ?2 WHERE id = ?1")?.execute(params![row, all.concat()])?;
     Ok(())
 }
 
-fn set_members(db: &Connection, row: i64, effective: i64, sections: &[String]) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM member WHERE entry = ?1")?.execute([row])?;
-    let sql = "INSERT OR IGNORE INTO member (section, effective, entry) SELECT id, ?2, ?3 FROM section WHERE name = ?1";
-    let mut statement = db.prepare_cached(sql)?;
+/// Let an entry stand in these sections and no others.
+pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Result<(), StoreError> {
+    let sql = "SELECT effective, sections FROM entry WHERE id = ?1";
+    let (effective, known): (i64, String) =
+        db.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut wanted = Vec::with_capacity(sections.len());
+    let mut statement = db.prepare_cached("SELECT id FROM section WHERE name = ?1")?;
     for section in sections {
-        statement.execute(params![section, effective, row])?;
+        wanted.extend(statement.query_row([section], |row| row.get::<_, i64>(0)).optional()?);
     }
+    wanted.sort_unstable();
+    let known: Vec<i64> = section_rows(&known).collect();
+    if known == wanted {
+        return Ok(());
+    }
+    let mut statement = db.prepare_cached("DELETE FROM member WHERE section = ?1 AND effective = ?2 AND entry = ?3")?;
+    for section in known.iter().filter(|section| !wanted.contains(section)) {
+        statement.execute([*section, effective, row])?;
+    }
+    let mut statement = db.prepare_cached("INSERT OR IGNORE INTO member (section, effective, entry) VALUES (?1, ?2, ?3)")?;
+    for section in wanted.iter().filter(|section| !known.contains(section)) {
+        statement.execute([*section, effective, row])?;
+    }
+    let text = wanted.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
+    db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, text])?;
     Ok(())
+}
+
+fn section_rows(text: &str) -> impl Iterator<Item = i64> + '_ {
+    text.split(' ').filter_map(|row| row.parse().ok())
 }
 
 fn sections_of(db: &Connection, row: i64) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT s.name FROM member m JOIN section s ON s.id = m.section WHERE m.entry = ?1 ORDER BY s.name";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([row], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let text: String =
+        db.prepare_cached("SELECT sections FROM entry WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
+    section_names(db, section_rows(&text))
 }
 
 fn sections_of_source(db: &Connection, source: i64) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT name FROM section WHERE id IN (SELECT m.section FROM entry e JOIN member m ON m.entry = e.id WHERE e.source = ?1)";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([source], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut statement = db.prepare_cached("SELECT DISTINCT sections FROM entry WHERE source = ?1")?;
+    let texts: Vec<String> = statement.query_map([source], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let rows: BTreeSet<i64> = texts.iter().flat_map(|text| section_rows(text)).collect();
+    section_names(db, rows.into_iter())
+}
+
+fn section_names(db: &Connection, rows: impl Iterator<Item = i64>) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT name FROM section WHERE id = ?1")?;
+    let mut names = Vec::new();
+    for row in rows {
+        names.extend(statement.query_row([row], |row| row.get::<_, String>(0)).optional()?);
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn write_files(db: &Connection, source: i64, files: &[FileRow], vanished: &[String]) -> Result<(), StoreError> {
@@ -570,12 +635,20 @@ const WORTH_COMPRESSING: usize = 400;
 /// No honest entry is larger: its texts are bounded when they are read.
 const LARGEST: usize = 64 << 20;
 
+thread_local! {
+    // Making a context costs more than packing an entry with it.
+    static PACKER: RefCell<zstd::bulk::Compressor<'static>> =
+        RefCell::new(zstd::bulk::Compressor::new(3).unwrap_or_default());
+    static UNPACKER: RefCell<zstd::bulk::Decompressor<'static>> =
+        RefCell::new(zstd::bulk::Decompressor::new().unwrap_or_default());
+}
+
 fn encode(stated: &Stated) -> Result<Vec<u8>, StoreError> {
     let damaged =
         |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Damaged { what: "an entry to be written", cause };
     let json = serde_json::to_vec(stated).map_err(|cause| damaged(cause.into()))?;
     if json.len() >= WORTH_COMPRESSING {
-        let packed = zstd::bulk::compress(&json, 3).map_err(|cause| damaged(cause.into()))?;
+        let packed = PACKER.with_borrow_mut(|packer| packer.compress(&json)).map_err(|cause| damaged(cause.into()))?;
         if packed.len() + 5 < json.len() {
             let length = u32::try_from(json.len()).map_err(|cause| damaged(cause.into()))?;
             let mut data = Vec::with_capacity(packed.len() + 5);
@@ -598,7 +671,8 @@ fn decode(data: &[u8]) -> Result<Stated, StoreError> {
         Some((1, rest)) => {
             let (length, packed) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("cut short".into()))?;
             let length = (u32::from_le_bytes(*length) as usize).min(LARGEST);
-            let json = zstd::bulk::decompress(packed, length).map_err(|cause| damaged(cause.into()))?;
+            let json = UNPACKER.with_borrow_mut(|unpacker| unpacker.decompress(packed, length));
+            let json = json.map_err(|cause| damaged(cause.into()))?;
             serde_json::from_slice(&json)
         }
         _ => return Err(damaged("of no known kind".into())),

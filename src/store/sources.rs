@@ -192,11 +192,12 @@ pub(super) fn namespace(db: &Connection) -> Result<Uuid, StoreError> {
 }
 
 fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
-    let mut statement = db.prepare("SELECT id, name, place FROM source ORDER BY id")?;
-    let known: Vec<(i64, String, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
-    let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place)| (place.as_str(), *row)).collect();
-    let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, _)| (name.as_str(), *row)).collect();
+    let mut statement = db.prepare("SELECT id, name, place, active FROM source ORDER BY id")?;
+    let known: Vec<(i64, String, String, bool)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
+    let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place, _)| (place.as_str(), *row)).collect();
+    let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, ..)| (name.as_str(), *row)).collect();
     let mut taken: BTreeSet<i64> =
         sources.iter().filter_map(|(_, place)| by_place.get(place.as_str()).copied()).collect();
     let mut found: Vec<Option<i64>> = Vec::with_capacity(sources.len());
@@ -225,13 +226,19 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
     }
     let kept: BTreeSet<i64> = rows.iter().copied().collect();
     // Those that are no longer configured get their own back, unless it is taken now.
-    for (row, name, place) in &known {
+    for (row, name, place, _) in &known {
         if !kept.contains(row) {
             let sql = "UPDATE OR IGNORE source SET name = ?2, place = ?3 WHERE id = ?1";
             db.prepare_cached(sql)?.execute(params![row, name, place])?;
         }
     }
-    let removed = "DELETE FROM member WHERE entry IN (SELECT e.id FROM entry e JOIN source s ON s.id = e.source WHERE s.active = 0)";
-    db.execute(removed, [])?;
+    for (row, ..) in known.iter().filter(|(row, .., active)| *active && !kept.contains(row)) {
+        let sql = "SELECT id FROM entry WHERE source = ?1 AND sections <> ''";
+        let entries: Vec<i64> =
+            db.prepare_cached(sql)?.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for entry in entries {
+            super::entries::set_members(db, entry, &[])?;
+        }
+    }
     Ok(rows)
 }

@@ -38,6 +38,10 @@ CREATE TABLE entry (
     -- by its owner: kept, so that it can come back as the same entry
     withdrawn    INTEGER,
     print        BLOB NOT NULL,
+    -- its hashes in alias, 16 bytes each, the newest last: an index of their own would cost more than all entries
+    aliases      BLOB NOT NULL DEFAULT x'',
+    -- its rows in member: section ids, parted by spaces
+    sections     TEXT NOT NULL DEFAULT '',
     -- first byte 0: JSON of model::Stated follows; 1: the same, compressed with zstd
     data         BLOB NOT NULL,
     UNIQUE (source, key)
@@ -49,11 +53,9 @@ CREATE INDEX entry_by_source ON entry (source, effective);
 CREATE TABLE alias (
     source INTEGER NOT NULL,
     hash   BLOB NOT NULL,
-    entry  INTEGER NOT NULL REFERENCES entry (id) ON DELETE CASCADE,
+    entry  INTEGER NOT NULL,
     PRIMARY KEY (source, hash)
 ) WITHOUT ROWID;
-
-CREATE INDEX alias_by_entry ON alias (entry);
 
 -- The site as a whole is the section with the empty name.
 CREATE TABLE section (
@@ -67,11 +69,9 @@ CREATE TABLE section (
 CREATE TABLE member (
     section   INTEGER NOT NULL REFERENCES section (id),
     effective INTEGER NOT NULL,
-    entry     INTEGER NOT NULL REFERENCES entry (id) ON DELETE CASCADE,
+    entry     INTEGER NOT NULL,
     PRIMARY KEY (section, effective, entry)
 ) WITHOUT ROWID;
-
-CREATE INDEX member_by_entry ON member (entry);
 
 -- What its owner withdrew from a section (RFC 6721), until it comes back.
 CREATE TABLE tombstone (
