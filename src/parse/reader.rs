@@ -575,7 +575,11 @@ fn append<'a>(out: &mut Cow<'a, str>, text: Cow<'a, str>) {
 
 /// Prefix and local name.
 fn local(name: &str) -> (&str, &str) {
-    name.split_once(':').unwrap_or(("", name))
+    // Names are short: a plain loop is the fastest search.
+    match name.bytes().position(|b| b == b':') {
+        Some(colon) => (&name[..colon], &name[colon + 1..]),
+        None => ("", name),
+    }
 }
 
 /// Elements that begin an entry, whatever else is open.
