@@ -10,6 +10,9 @@ use crate::model::Time;
 
 /// The instant a text names, to the second; `None` when it names none.
 pub fn parse(text: &str) -> Option<Time> {
+    if let Some(time) = usual(text.as_bytes()) {
+        return Some(time);
+    }
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{FEFF}'));
     if text.is_empty() || text.len() > 120 {
         return None;
@@ -17,7 +20,7 @@ pub fn parse(text: &str) -> Option<Time> {
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return digits_only(text);
     }
-    usual(text.as_bytes()).or_else(|| iso(text)).or_else(|| words(text))
+    iso(text).or_else(|| words(text))
 }
 
 /// "Fri, 27 Mar 2026 10:00:00 +0100" and "2026-03-27T10:00:00Z": nearly every date there is, read without a detour.

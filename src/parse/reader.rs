@@ -440,7 +440,7 @@ impl<'a> Reader<'a> {
 
     /// Namespace declarations, xml:base and xml:lang of the element just opened.
     fn scope(&mut self, tag: &Tag<'a>) {
-        if memchr::memmem::find(tag.attributes.as_bytes(), b"xml").is_none() {
+        if !tag.attributes.as_bytes().windows(3).any(|three| matches!(three, b"xml" | b"XML" | b"Xml")) {
             return;
         }
         let level = self.open.len();
