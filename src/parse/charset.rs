@@ -5,9 +5,11 @@
 //! U+FFFD, characters that XML 1.0 forbids are dropped; the rest lives.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use memchr::memmem;
 
 use super::code_pages;
 use super::feed::Repairs;
@@ -154,7 +156,7 @@ fn charset_parameter(content_type: &str) -> Option<&str> {
 /// `encoding` of the XML declaration.
 fn declaration(bytes: &[u8]) -> Option<&str> {
     let head = &bytes[..bytes.len().min(1024)];
-    let start = memchr::memmem::find(head, b"<?xml")?;
+    let start = DECLARATION.find(head)?;
     let end = start + memchr::memchr(b'>', &head[start..])?;
     let text = std::str::from_utf8(&head[start..end]).ok()?;
     let value = text.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
@@ -231,10 +233,13 @@ fn has_high_controls(bytes: &[u8]) -> bool {
     memchr::memchr_iter(0xC2, bytes).any(|at| matches!(bytes.get(at + 1), Some(0x80..=0x9F)))
 }
 
+/// How U+FFFE and U+FFFF begin.
+static NONCHARACTERS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\xEF\xBF"));
+static DECLARATION: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<?xml"));
+
 /// Control characters, U+FFFE, U+FFFF.
 pub fn has_forbidden(bytes: &[u8]) -> bool {
     let control = |chunk: &[u8]| chunk.iter().fold(false, |found, &b| found | (b < 0x20 && !matches!(b, 9 | 10 | 13)));
     bytes.chunks(4096).any(control)
-        || memchr::memmem::find(bytes, "\u{FFFE}".as_bytes()).is_some()
-        || memchr::memmem::find(bytes, "\u{FFFF}".as_bytes()).is_some()
+        || NONCHARACTERS.find_iter(bytes).any(|at| matches!(bytes.get(at + 2), Some(0xBE | 0xBF)))
 }

@@ -10,6 +10,9 @@ use crate::model::Time;
 
 /// The instant a text names, to the second; `None` when it names none.
 pub fn parse(text: &str) -> Option<Time> {
+    if let Some(time) = usual(text.as_bytes()) {
+        return Some(time);
+    }
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{FEFF}'));
     if text.is_empty() || text.len() > 120 {
         return None;
@@ -18,6 +21,44 @@ pub fn parse(text: &str) -> Option<Time> {
         return digits_only(text);
     }
     iso(text).or_else(|| words(text))
+}
+
+/// "Fri, 27 Mar 2026 10:00:00 +0100" and "2026-03-27T10:00:00Z": nearly every date there is, read without a detour.
+/// `None`: written in another way, perhaps.
+fn usual(text: &[u8]) -> Option<Time> {
+    let number = |digits: &[u8]| {
+        let all = digits.iter().all(u8::is_ascii_digit);
+        all.then(|| digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
+    };
+    let mut parts = Parts::default();
+    let rest = if let [a, b, c, d, b'-', e, f, b'-', g, h, b'T' | b' ', rest @ ..] = text {
+        parts.year = i32::try_from(number(&[*a, *b, *c, *d])?).ok()?;
+        (parts.month, parts.day) = (number(&[*e, *f])?, number(&[*g, *h])?);
+        rest
+    } else {
+        let text = if let [_, _, _, b',', b' ', text @ ..] = text { text } else { text };
+        let [d, e, b' ', m, n, o, b' ', y1, y2, y3, y4, b' ', rest @ ..] = text else { return None };
+        let name = [*m, *n, *o];
+        let month = ENGLISH.iter().position(|month| month.as_bytes()[..3].eq_ignore_ascii_case(&name))?;
+        parts.year = i32::try_from(number(&[*y1, *y2, *y3, *y4])?).ok()?;
+        (parts.month, parts.day) = (u32::try_from(month).ok()? + 1, number(&[*d, *e])?);
+        rest
+    };
+    let [h, i, b':', m, n, b':', s, t, rest @ ..] = rest else { return None };
+    (parts.hour, parts.minute, parts.second) = (number(&[*h, *i])?, number(&[*m, *n])?, number(&[*s, *t])?);
+    let zone = match rest {
+        [b'.', fraction @ ..] => &fraction[fraction.iter().take_while(|b| b.is_ascii_digit()).count()..],
+        rest => rest,
+    };
+    parts.offset_minutes = match zone.trim_ascii_start() {
+        b"Z" | b"GMT" | b"UTC" => 0,
+        [sign @ (b'+' | b'-'), a, b, b':', c, d] | [sign @ (b'+' | b'-'), a, b, c, d] => {
+            let minutes = i32::try_from(number(&[*a, *b])? * 60 + number(&[*c, *d])?).ok()?;
+            if *sign == b'+' { minutes } else { -minutes }
+        }
+        _ => return None,
+    };
+    parts.instant()
 }
 
 /// What is known of a date.
@@ -343,6 +384,9 @@ fn words(text: &str) -> Option<Time> {
             c if c.is_alphabetic() => {
                 let word = scan.word();
                 let before_time = !time_found;
+                if before_time && ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&word) {
+                    continue;
+                }
                 if let Some(month) = month(word).filter(|_| month_found.is_none()) {
                     month_found = Some(month);
                 } else if time_found && half_of_day(&mut Scan { rest: word }).is_some() {

@@ -314,7 +314,7 @@ fn format_of(root: &Element<'_>, reader: &Reader<'_>) -> Format {
 
 /// Does the address name its own scheme?
 pub(crate) fn is_absolute(href: &str) -> bool {
-    match href.find(':') {
+    match href.bytes().position(|b| b == b':') {
         Some(colon) => {
             let scheme = &href.as_bytes()[..colon];
             scheme.first().is_some_and(u8::is_ascii_alphabetic)

@@ -45,7 +45,8 @@ impl Draft {
         if entry.summary.is_none() && entry.content.is_none() {
             entry.summary = self.teaser;
         }
-        entry.link = self.original_link.or(entry.link.take()).or(self.link).or(self.permalink);
+        entry.link = self.original_link.or(entry.link.take()).or(self.link);
+        entry.link = entry.link.take().or_else(|| alternate(&mut entry.links)).or(self.permalink);
         entry.id = entry.id.take().or(self.about);
         entry.image = entry.image.take().or(self.image);
         if entry.authors.is_empty() {
@@ -64,7 +65,7 @@ impl Draft {
     pub fn finish(self, feed: &mut ParsedFeed) {
         feed.title = feed.title.take().or(self.title);
         feed.subtitle = feed.subtitle.take().or(self.teaser).or(self.summary);
-        feed.link = feed.link.take().or(self.link);
+        feed.link = feed.link.take().or(self.link).or_else(|| alternate(&mut feed.links));
         feed.id = feed.id.take().or(self.about);
         feed.image = feed.image.take().or(self.image);
         if feed.authors.is_empty() {
@@ -78,6 +79,12 @@ impl Draft {
         feed.hints.update_minutes =
             self.update_period.map(|minutes| (minutes / self.update_frequency.unwrap_or(1).max(1)).max(1));
     }
+}
+
+/// An alternate link of another kind than a page, when there is no page.
+fn alternate(links: &mut Vec<Link>) -> Option<String> {
+    let at = links.iter().position(|link| link.rel == "alternate")?;
+    Some(links.remove(at).href)
 }
 
 /// What the attributes of `rss`, `channel` and the like say.

@@ -5,6 +5,7 @@
 //! linear in the document, however it is built.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use html5ever::data::NAMED_ENTITIES;
 use memchr::{memchr, memchr2, memmem};
@@ -248,7 +249,7 @@ impl<'a> Tokens<'a> {
         let end = self.find(Needle::CDataEnd, start);
         let stop = end.unwrap_or(bytes.len());
         // An end that belongs to a later section means that this one lacks its own, or that one was put in another.
-        let nested = memmem::find(&bytes[start..stop], b"<![CDATA[").map(|offset| start + offset);
+        let nested = CDATA_START.find(&bytes[start..stop]).map(|offset| start + offset);
         if end.is_none() || nested.is_some() {
             let limit = nested.unwrap_or(stop);
             if let Some(tag) = end_tag(&self.text[start..limit], parent) {
@@ -317,7 +318,7 @@ impl<'a> Tokens<'a> {
         }
         let rest = &self.text.as_bytes()[from..];
         let offset = match needle {
-            Needle::CDataEnd => memmem::find(rest, b"]]>"),
+            Needle::CDataEnd => CDATA_END.find(rest),
             Needle::CommentEnd => memmem::find(rest, b"-->"),
             Needle::InstructionEnd => memmem::find(rest, b"?>"),
             Needle::DoubleQuote => memchr(b'"', rest),
@@ -330,6 +331,9 @@ impl<'a> Tokens<'a> {
         answer
     }
 }
+
+static CDATA_START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<![CDATA["));
+static CDATA_END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("]]>"));
 
 /// What a piece of markup turned out to be.
 enum Step<'a> {
@@ -364,30 +368,37 @@ fn end_tag(text: &str, name: &str) -> Option<usize> {
 }
 
 /// Name and raw value of each attribute, in order, as far as the limit goes.
-pub fn attributes(mut rest: &str) -> impl Iterator<Item = (&str, &str)> {
+pub fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let bytes = text.as_bytes();
+    // Every place that is cut at is before or after an ASCII byte.
+    let until = move |from: usize, stop: fn(u8) -> bool| {
+        bytes[from..].iter().position(|&b| stop(b)).map_or(bytes.len(), |offset| from + offset)
+    };
+    let mut at = 0;
     std::iter::from_fn(move || {
-        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '"' | '\'' | '='));
-        if rest.is_empty() {
+        let start = until(at, |b| !b.is_ascii_whitespace() && !matches!(b, b'/' | b'"' | b'\'' | b'='));
+        if start == bytes.len() {
             return None;
         }
-        let end = rest.find(|c: char| c.is_ascii_whitespace() || c == '=').unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
-        let Some(value) = after.trim_ascii_start().strip_prefix('=') else {
-            rest = after;
+        let end = until(start, |b| b.is_ascii_whitespace() || b == b'=');
+        let name = &text[start..end];
+        let equals = until(end, |b| !b.is_ascii_whitespace());
+        if bytes.get(equals) != Some(&b'=') {
+            at = end;
             return Some((name, ""));
-        };
-        let value = value.trim_ascii_start();
-        let (value, after) = match value.as_bytes().first() {
+        }
+        let value = until(equals + 1, |b| !b.is_ascii_whitespace());
+        let (value, after) = match bytes.get(value) {
             Some(&quote @ (b'"' | b'\'')) => {
-                let value = &value[1..];
-                match memchr(quote, value.as_bytes()) {
-                    Some(end) => (&value[..end], &value[end + 1..]),
-                    None => (value, ""),
-                }
+                let close = memchr(quote, &bytes[value + 1..]).map_or(bytes.len(), |offset| value + 1 + offset);
+                (&text[value + 1..close], (close + 1).min(bytes.len()))
             }
-            _ => value.split_at(value.find(|c: char| c.is_ascii_whitespace()).unwrap_or(value.len())),
+            _ => {
+                let end = until(value, |b| b.is_ascii_whitespace());
+                (&text[value..end], end)
+            }
         };
-        rest = after;
+        at = after;
         Some((name, value))
     })
     .take(super::MAX_ATTRIBUTES)
