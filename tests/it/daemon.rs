@@ -277,6 +277,51 @@ fn pages_lead_to_feeds_and_live_below_the_path_of_the_site() {
 }
 
 #[test]
+fn a_changed_configuration_keeps_what_was_published() {
+    let desk = Desk::new();
+    desk.origin.answer(
+        "/feed",
+        200,
+        &[],
+        atom("Members", &[("no-iri-1", "One", "2026-03-01T00:00:00Z"), ("no-iri-2", "Two", "2026-03-02T00:00:00Z")]),
+    );
+    let source = |name: &str| format!("[[source]]\nname = \"{name}\"\nurl = \"{}\"\n", desk.origin.url("/feed"));
+    let section = |name: &str, source: &str| format!("[[section]]\nname = \"{name}\"\nsources = [{source}]\n");
+    let restart = |daemon: crate::support::Daemon, tables: String| {
+        assert_eq!(daemon.stop().code(), Some(0));
+        desk.configure(&tables);
+        desk.serve()
+    };
+    desk.configure(&format!("{}{}", section("news", "\"first\""), source("first")));
+    let daemon = desk.serve();
+    desk.until_titles("news", &["Two", "One"]);
+    let before = desk.feed("/news/atom.xml");
+
+    let daemon = restart(
+        daemon,
+        format!("{}{}{}", section("news", "\"renamed\""), section("more", "\"renamed\""), source("renamed")),
+    );
+    assert_eq!(desk.feed("/news/atom.xml"), before, "a source under a new name is the same one");
+    assert_eq!(desk.feed("/more/atom.xml"), before, "a new section shows what is there");
+    assert_eq!(desk.origin.count("/feed"), 1, "and is no reason to ask");
+
+    let daemon = restart(
+        daemon,
+        format!("[site]\nurl = \"https://news.example/\"\n{}{}", section("more", "\"renamed\""), source("renamed")),
+    );
+    assert_eq!(desk.get("/news/atom.xml").status, 404, "a section that is no more");
+    assert_eq!(desk.get("/news/").status, 404);
+    let ids = |feed: Vec<Seen>| feed.into_iter().map(|seen| seen.id).collect::<Vec<_>>();
+    assert_eq!(ids(desk.feed("/more/atom.xml")), ids(before.clone()), "no id hangs on the address of the site");
+
+    let daemon = restart(daemon, section("more", ""));
+    assert_eq!(desk.titles("more").len(), 0, "what came from a source that is no more has left");
+    let _daemon = restart(daemon, format!("{}{}", section("more", "\"again\""), source("again")));
+    desk.until_titles("more", &["Two", "One"]);
+    assert_eq!(ids(desk.feed("/more/atom.xml")), ids(before), "it is back as it was");
+}
+
+#[test]
 fn an_opml_list_is_a_source_of_each_of_its_feeds() {
     let desk = Desk::new();
     for name in ["a", "b"] {

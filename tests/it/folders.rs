@@ -175,3 +175,18 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_go_on() {
     desk.until_titles("news", &["Gamma", "Beta, corrected", "Alpha, mended"]);
     desk.until_status("desk", "all is well again", |row| row["stage"].is_null());
 }
+
+#[test]
+fn an_article_dated_in_the_future_comes_out_at_its_moment() {
+    let desk = desk();
+    let _daemon = desk.serve();
+    desk.until_titles("news", &["Gamma", "Beta", "Alpha"]);
+    let moment = chrono::Utc::now() + chrono::TimeDelta::seconds(4);
+    let text = format!("---\ntitle: Embargoed\ndate: {}\n---\nNot before its time.\n", moment.to_rfc3339());
+    desk.write("articles/embargoed.md", text);
+    desk.run(&["update", "desk"]);
+    let titles = desk.titles("news");
+    assert!(titles.len() == 3 || chrono::Utc::now() >= moment, "{titles:?}");
+    desk.until_titles("news", &["Embargoed", "Gamma", "Beta", "Alpha"]);
+    assert_eq!(entry(&desk, "Embargoed").published.map(|time| time.timestamp()), Some(moment.timestamp()));
+}
