@@ -322,6 +322,20 @@ fn a_changed_configuration_keeps_what_was_published() {
 }
 
 #[test]
+fn a_source_is_published_on_its_own_under_any_name() {
+    let desk = Desk::new();
+    desk.origin.answer("/feed", 200, &[], atom("Wires", &[("tag:w,2026:1", "One", "2026-03-01T00:00:00Z")]));
+    let url = desk.origin.url("/feed");
+    desk.configure(&format!("[[source]]\nname = \"Wires & Söhne\"\nurl = \"{url}\"\npublish = true\n"));
+    let _daemon = desk.serve();
+    for path in ["/sources/Wires%20%26%20S%C3%B6hne", "/sources/Wires%20&%20S%c3%b6hne"] {
+        until(&format!("{path} is there"), || (desk.get(&format!("{path}/atom.xml")).status == 200).then_some(()));
+        assert_eq!(in_all_formats(&desk, path)[0].title, "One");
+        assert_eq!(desk.get(&format!("{path}/")).status, 200);
+    }
+}
+
+#[test]
 fn an_opml_list_is_a_source_of_each_of_its_feeds() {
     let desk = Desk::new();
     for name in ["a", "b"] {

@@ -358,7 +358,7 @@ fn the_service_manager_is_told() {
     ));
     let socket = UnixDatagram::bind(desk.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let mut command = desk.command(&["serve"]);
+    let mut command = desk.command(&["serve", "--log", "json"]);
     command.env("NOTIFY_SOCKET", desk.path("notify"));
     let daemon = desk.spawn(command);
     let mut told = String::new();
@@ -382,4 +382,8 @@ fn the_service_manager_is_told() {
     wait_for("STOPPING=1");
     let mut daemon = daemon;
     assert_eq!(daemon.ended().code(), Some(0));
+    for line in desk.log().lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|cause| panic!("{cause}: {line}"));
+        assert!(event["level"].is_string() && event["message"].is_string(), "{line}");
+    }
 }
