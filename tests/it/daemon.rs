@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use crate::origin::Behaviour;
-use crate::support::{Answer, Desk, Seen, atom, files_below, json, read, rss, until};
+use crate::support::{Answer, Desk, Revision, Seen, atom, files_below, json, read, rss, until};
 
 const DATES_RFC822: [&str; 3] =
     ["Sun, 01 Mar 2026 10:00:00 GMT", "Mon, 02 Mar 2026 10:00:00 +0100", "Tue, 03 Mar 2026 05:00:00 EST"];
@@ -92,7 +92,7 @@ const DOCUMENTS: [&str; 9] = [
     "/sections.opml",
 ];
 
-fn revisions(desk: &Desk) -> Vec<(String, (String, String, Vec<u8>))> {
+fn revisions(desk: &Desk) -> Vec<(String, Revision)> {
     desk.documents(&DOCUMENTS).into_iter().map(|(path, answer)| (path, answer.revision())).collect()
 }
 
