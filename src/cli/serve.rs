@@ -41,7 +41,11 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     for warning in &settings.warnings {
         tracing::warn!("{}", warning.reason);
     }
-    super::runtime()?.block_on(serve(settings))?;
+    let runtime = super::runtime()?;
+    let served = runtime.block_on(serve(settings));
+    // The store is closed; a name that is still being looked up cannot be called back, and is not waited for.
+    runtime.shutdown_background();
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 

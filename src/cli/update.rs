@@ -43,7 +43,11 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     }
     let settings = place.settings()?;
     unknown_sources(&settings, &arguments.sources)?;
-    let (report, who) = super::runtime()?.block_on(update(settings, arguments))?;
+    let runtime = super::runtime()?;
+    let updated = runtime.block_on(update(settings, arguments));
+    // A name that is still being looked up when somebody interrupts cannot be called back, and is not waited for.
+    runtime.shutdown_background();
+    let (report, who) = updated?;
     if arguments.json {
         print_json(&report)?;
     } else {

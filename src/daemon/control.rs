@@ -44,7 +44,9 @@ impl UpdateReport {
 /// Why a running daemon could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    #[error("no daemon answers on the admin address {0}; is it the one with this configuration?")]
+    #[error(
+        "the store is in use, but no daemon answers on the admin address {0}: wait for the newsdesk update that is under way, or name the daemon's own configuration with --config"
+    )]
     Unreachable(String, #[source] std::io::Error),
     #[error("the daemon answered {0}")]
     Refused(String),

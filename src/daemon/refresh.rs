@@ -532,17 +532,19 @@ impl Newsdesk {
             let before = known.remove(&found.path);
             let modified = nanoseconds(found.modified);
             let due = |file: &FileRow| file.held.is_some_and(|held| held <= now);
-            let same = |file: &FileRow| file.size == found.size && file.modified == modified && !due(file);
+            // What could not be read is tried again: a right that is given changes neither size nor time.
+            let same = |file: &FileRow| {
+                file.size == found.size && file.modified == modified && file.trouble.is_none() && !due(file)
+            };
             if let Some(before) = before.as_ref().filter(|file| !reread && same(file)) {
                 read.still_held(before.held);
-                read.failures.extend(before.trouble.clone());
                 continue;
             }
             if !folder::settled(found, change.as_ref(), wall) {
                 read.again = Some(folder::QUIET);
                 continue;
             }
-            let file = self.read_file(source, root, found, now, &mut read);
+            let file = self.read_file(source, root, found, before, now, &mut read);
             read.files.push(file);
         }
         // What could not even be looked at has not vanished.
@@ -558,9 +560,11 @@ impl Newsdesk {
         source: &Source,
         root: &std::path::Path,
         found: &FileFound,
+        before: Option<FileRow>,
         now: Time,
         read: &mut FolderRead,
     ) -> FileRow {
+        let (told, shown) = before.map(|before| (before.trouble, before.shows)).unwrap_or_default();
         let mut row = FileRow {
             path: found.path.clone(),
             size: found.size,
@@ -580,8 +584,12 @@ impl Newsdesk {
             Err(cause) => {
                 let words = format!("{}: {}", found.path, super::chain(&*cause));
                 read.failures.push(words.clone());
-                read.fresh.push(words.clone());
+                if told.as_ref() != Some(&words) {
+                    read.fresh.push(words.clone());
+                }
                 row.trouble = Some(words);
+                // The entry that it had stays, and what it shows with it.
+                row.shows = shown;
             }
         }
         row

@@ -99,6 +99,25 @@ pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Vec<(Key, Vec<Ke
         .collect()
 }
 
+/// Which entries say again what another one of the document says, so that they are left out. Entries with the same id
+/// are versions of one entry (RFC 4287 §4.1.1) if link, title and stated publication agree, or the text where there is no
+/// title or no link: a feed that gives all its items one id means none. The newest version stays, else the first.
+pub fn repeats(offers: &[Offer<'_>]) -> Vec<bool> {
+    let mut repeats = vec![false; offers.len()];
+    let mut newest = BTreeMap::new();
+    for (at, Offer { id, stated }) in offers.iter().enumerate() {
+        let Some(id) = native_id(*id) else { continue };
+        let text = (stated.title.is_empty() || stated.link.is_none()).then(|| text_hash(stated));
+        let place = newest.entry((id, &stated.link, &stated.title, stated.published, text)).or_insert(at);
+        if *place != at {
+            let newer = offers.get(*place).is_some_and(|before| stated.updated > before.stated.updated);
+            let left_out = if newer { std::mem::replace(place, at) } else { at };
+            repeats[left_out] = true;
+        }
+    }
+    repeats
+}
+
 /// Print of what a reader sees of an entry: title and text, without markup and white space.
 pub fn text_hash(stated: &Stated) -> KeyHash {
     let mut hasher = blake3::Hasher::new();
@@ -256,6 +275,25 @@ mod tests {
             (Some("a"), "three", None),
         ]);
         assert_eq!(both, ["link example.org/1", "link example.org/2", "its title, text and date"]);
+    }
+
+    #[test]
+    fn versions_of_one_entry_are_one() {
+        let check = |entries: &[(&str, &str, Option<&str>, i64)], want: &[bool]| {
+            let at = |seconds| crate::model::Time::from_timestamp(seconds, 0);
+            let stated: Vec<Stated> = entries
+                .iter()
+                .map(|(_, title, link, updated)| Stated { updated: at(*updated), ..stated(title, *link) })
+                .collect();
+            let offers: Vec<Offer> =
+                entries.iter().zip(&stated).map(|((id, ..), stated)| Offer { id: Some(id), stated }).collect();
+            assert_eq!(repeats(&offers), want, "{entries:?}");
+        };
+        let link = Some("https://example.org/1");
+        check(&[("a", "t", link, 1), ("a", "t", link, 1)], &[false, true]);
+        check(&[("a", "t", link, 1), ("a", "t", link, 3), ("a", "t", link, 2)], &[true, false, true]);
+        check(&[("a", "t", link, 1), ("a", "another", link, 1), ("a", "t", None, 1)], &[false, false, false]);
+        check(&[("a", "t", None, 1), ("a", "t", None, 1), ("b", "t", None, 1)], &[false, true, false]);
     }
 
     #[test]

@@ -84,6 +84,9 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
     let texts: Vec<Stated> = parsed.entries.iter().map(|entry| stated(entry, &parsed, context)).collect();
     let offers: Vec<Offer<'_>> =
         parsed.entries.iter().zip(&texts).map(|(entry, stated)| Offer { id: entry.id.as_deref(), stated }).collect();
+    let repeats = identity::repeats(&offers);
+    let once = offers.into_iter().zip(&repeats).filter(|(_, repeats)| !**repeats);
+    let offers: Vec<Offer<'_>> = once.map(|(offer, _)| offer).collect();
     let keys = match context.file {
         Some(file) => file_keys(file, &offers, parsed.format),
         None => identity::of_document(&offers, home),
@@ -95,7 +98,8 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
         origin,
         ..Refreshed::default()
     };
-    for ((entry, stated), (key, aliases)) in parsed.entries.iter().zip(texts).zip(keys) {
+    let entries = parsed.entries.iter().zip(texts).zip(repeats).filter(|(_, repeats)| !repeats);
+    for (((entry, stated), _), (key, aliases)) in entries.zip(keys) {
         if let Some(moment) = held_back(entry, &stated, context.file) {
             refreshed.held.push((key, moment));
             continue;

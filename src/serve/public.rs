@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode, header};
 
 use super::{Request, Response, answer};
+use crate::normalize::links::encode_segment;
 use crate::publish::{Live, Media};
 
 /// A page that is not kept but made for a request.
@@ -68,6 +69,8 @@ impl Public {
         let Some(path) = request.uri().path().strip_prefix(&*self.base_path) else {
             return self.outside(&method, asked, request.uri().path()).await;
         };
+        let respelled = respelled(path);
+        let path = respelled.as_deref().unwrap_or(path);
         match path {
             "healthz" => return answer::words(StatusCode::OK, "ok\n"),
             "readyz" if self.ready.load(Ordering::Acquire) => return answer::words(StatusCode::OK, "ready\n"),
@@ -150,6 +153,17 @@ fn wanted(path: &str) -> Option<Wanted> {
     }
 }
 
+/// A path in the one spelling that is used for its equals (RFC 3986 §6.2.2): `%c3` for `%C3`, `%26` for `&`. `None`: it
+/// is spelled so, or is no text.
+fn respelled(path: &str) -> Option<String> {
+    if path.bytes().all(|byte| byte == b'/' || byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
+        return None;
+    }
+    let segment = |text: &str| if text.is_empty() { Some(String::new()) } else { Some(encode_segment(&decode(text)?)) };
+    let segments: Option<Vec<String>> = path.split('/').map(segment).collect();
+    Some(segments?.join("/"))
+}
+
 /// Percent-decode; `None` where what comes out is no text.
 fn decode(text: &str) -> Option<String> {
     if text.is_empty() {
@@ -172,6 +186,16 @@ fn decode(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_spelling_of_each_path() {
+        let check = |path: &str, want: Option<&str>| assert_eq!(respelled(path).as_deref(), want, "{path}");
+        check("politics/atom.xml", None);
+        check("sources/A%20&%20%c3%b6/", Some("sources/A%20%26%20%C3%B6/"));
+        check("entries/urn:uuid:1", Some("entries/urn%3Auuid%3A1"));
+        check("articles/%2e%2E%2fetc", Some("articles/..%2Fetc"));
+        check("articles/%ff", None);
+    }
 
     #[test]
     fn paths_of_made_pages() {

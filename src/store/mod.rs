@@ -38,6 +38,14 @@ pub enum StoreError {
         "the store {path} was written by a newer newsdesk (schema {found}, this program knows {known}); install that version again"
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{path} is no store of newsdesk, or it is damaged; put a backup in its place, or move it away to begin anew"
+    )]
+    NotAStore {
+        path: PathBuf,
+        #[source]
+        cause: rusqlite::Error,
+    },
     #[error("cannot bring the store {path} to schema {version}; a copy from before is beside it")]
     Migrate {
         path: PathBuf,

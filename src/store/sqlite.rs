@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -50,7 +50,7 @@ impl Store {
         }
         let lock = lock(path)?;
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
-            .map_err(|cause| open(cause.into()))?;
+            .map_err(|cause| cannot_open(path, cause))?;
         migrate(&mut connection, path)?;
         let (sender, jobs) = mpsc::sync_channel(QUEUE);
         let thread = thread::Builder::new()
@@ -63,7 +63,7 @@ impl Store {
     /// Open for reading only, beside a running daemon.
     pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
         let store = Store::new(path, None, None, None)?;
-        store.read_now(|connection| schema(connection, path).map(drop))?;
+        store.read_now(|connection| schema(connection, path))?;
         Ok(store)
     }
 
@@ -181,6 +181,14 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+fn cannot_open(path: &Path, cause: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::NotAStore { path, cause },
+        _ => StoreError::Open { path, cause: cause.into() },
+    }
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(10))?;
@@ -193,7 +201,7 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 fn reader(path: &Path) -> Result<Connection, StoreError> {
-    let open = |cause: rusqlite::Error| StoreError::Open { path: path.to_owned(), cause: cause.into() };
+    let open = |cause| cannot_open(path, cause);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(open)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(open)?;
@@ -205,7 +213,8 @@ fn reader(path: &Path) -> Result<Connection, StoreError> {
 
 /// The number of the last migration; refused where it is one that is not known here.
 fn schema(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    let found: i64 = found.map_err(|cause| cannot_open(path, cause))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });

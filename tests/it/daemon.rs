@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use crate::origin::Behaviour;
-use crate::support::{Answer, Desk, Seen, atom, files_below, json, read, rss, until};
+use crate::support::{Answer, Desk, Revision, Seen, atom, files_below, json, read, rss, until};
 
 const DATES_RFC822: [&str; 3] =
     ["Sun, 01 Mar 2026 10:00:00 GMT", "Mon, 02 Mar 2026 10:00:00 +0100", "Tue, 03 Mar 2026 05:00:00 EST"];
@@ -92,7 +92,7 @@ const DOCUMENTS: [&str; 9] = [
     "/sections.opml",
 ];
 
-fn revisions(desk: &Desk) -> Vec<(String, (String, String, Vec<u8>))> {
+fn revisions(desk: &Desk) -> Vec<(String, Revision)> {
     desk.documents(&DOCUMENTS).into_iter().map(|(path, answer)| (path, answer.revision())).collect()
 }
 
@@ -273,6 +273,65 @@ fn pages_lead_to_feeds_and_live_below_the_path_of_the_site() {
         let answer = desk.get(nowhere);
         assert_eq!((answer.status, answer.field("content-type")), (404, "text/html; charset=utf-8"), "{nowhere}");
         assert!(answer.text().contains("/desk/"), "the page leads home");
+    }
+}
+
+#[test]
+fn a_changed_configuration_keeps_what_was_published() {
+    let desk = Desk::new();
+    desk.origin.answer(
+        "/feed",
+        200,
+        &[],
+        atom("Members", &[("no-iri-1", "One", "2026-03-01T00:00:00Z"), ("no-iri-2", "Two", "2026-03-02T00:00:00Z")]),
+    );
+    let source = |name: &str| format!("[[source]]\nname = \"{name}\"\nurl = \"{}\"\n", desk.origin.url("/feed"));
+    let section = |name: &str, source: &str| format!("[[section]]\nname = \"{name}\"\nsources = [{source}]\n");
+    let restart = |daemon: crate::support::Daemon, tables: String| {
+        assert_eq!(daemon.stop().code(), Some(0));
+        desk.configure(&tables);
+        desk.serve()
+    };
+    desk.configure(&format!("{}{}", section("news", "\"first\""), source("first")));
+    let daemon = desk.serve();
+    desk.until_titles("news", &["Two", "One"]);
+    let before = desk.feed("/news/atom.xml");
+
+    let daemon = restart(
+        daemon,
+        format!("{}{}{}", section("news", "\"renamed\""), section("more", "\"renamed\""), source("renamed")),
+    );
+    assert_eq!(desk.feed("/news/atom.xml"), before, "a source under a new name is the same one");
+    assert_eq!(desk.feed("/more/atom.xml"), before, "a new section shows what is there");
+    assert_eq!(desk.origin.count("/feed"), 1, "and is no reason to ask");
+
+    let daemon = restart(
+        daemon,
+        format!("[site]\nurl = \"https://news.example/\"\n{}{}", section("more", "\"renamed\""), source("renamed")),
+    );
+    assert_eq!(desk.get("/news/atom.xml").status, 404, "a section that is no more");
+    assert_eq!(desk.get("/news/").status, 404);
+    let ids = |feed: Vec<Seen>| feed.into_iter().map(|seen| seen.id).collect::<Vec<_>>();
+    assert_eq!(ids(desk.feed("/more/atom.xml")), ids(before.clone()), "no id hangs on the address of the site");
+
+    let daemon = restart(daemon, section("more", ""));
+    assert_eq!(desk.titles("more").len(), 0, "what came from a source that is no more has left");
+    let _daemon = restart(daemon, format!("{}{}", section("more", "\"again\""), source("again")));
+    desk.until_titles("more", &["Two", "One"]);
+    assert_eq!(ids(desk.feed("/more/atom.xml")), ids(before), "it is back as it was");
+}
+
+#[test]
+fn a_source_is_published_on_its_own_under_any_name() {
+    let desk = Desk::new();
+    desk.origin.answer("/feed", 200, &[], atom("Wires", &[("tag:w,2026:1", "One", "2026-03-01T00:00:00Z")]));
+    let url = desk.origin.url("/feed");
+    desk.configure(&format!("[[source]]\nname = \"Wires & Söhne\"\nurl = \"{url}\"\npublish = true\n"));
+    let _daemon = desk.serve();
+    for path in ["/sources/Wires%20%26%20S%C3%B6hne", "/sources/Wires%20&%20S%c3%b6hne"] {
+        until(&format!("{path} is there"), || (desk.get(&format!("{path}/atom.xml")).status == 200).then_some(()));
+        assert_eq!(in_all_formats(&desk, path)[0].title, "One");
+        assert_eq!(desk.get(&format!("{path}/")).status, 200);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A folder of articles under a running daemon, and while it was down: what is done to files shows in the feeds.
 
 use std::fs;
+use std::path::Path;
 
 use crate::support::{Answer, Desk, Seen, until};
 
@@ -174,4 +175,63 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_go_on() {
     desk.write("articles/a.md", article("Alpha, mended", 1, "What Alpha has to say."));
     desk.until_titles("news", &["Gamma", "Beta, corrected", "Alpha, mended"]);
     desk.until_status("desk", "all is well again", |row| row["stage"].is_null());
+}
+
+#[test]
+fn what_may_not_be_read_is_named_and_withdraws_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let desk = desk();
+    // Root may read anything; nobody may not.
+    let mut command = desk.command(&["serve"]);
+    let mut version = desk.command(&["--version"]);
+    // SAFETY: geteuid(2) touches nothing.
+    if unsafe { libc::geteuid() } == 0 {
+        mode(&desk.path("."), 0o777);
+        command.uid(65534).gid(65534);
+        version.uid(65534).gid(65534);
+        if !version.output().is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: the program cannot be run as nobody, so a file that may not be read is not tried");
+            return;
+        }
+    }
+    let daemon = desk.spawn(command);
+    daemon.ready();
+    desk.until_titles("news", &["Gamma", "Beta", "Alpha"]);
+    let (deep, file) = (desk.path("articles/deep"), desk.path("articles/c.md"));
+    for (path, name, others) in [(&deep, "deep", 0o755), (&file, "c.md", 0o644)] {
+        mode(path, 0);
+        if path == &file {
+            // Only what has changed is read again.
+            fs::write(path, article("Gamma, corrected", 3, "What Gamma should have said.")).ok();
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.set_modified(std::time::SystemTime::UNIX_EPOCH))
+                .ok();
+        }
+        desk.run(&["update", "desk"]);
+        let row = desk.until_status("desk", "what may not be read is named", |row| !row["stage"].is_null());
+        let outcome = row["outcome"].as_str().unwrap();
+        assert!(outcome.contains(name) && outcome.contains("cannot be read") && outcome.contains("chmod"), "{row}");
+        assert_eq!(desk.titles("news"), ["Gamma", "Beta", "Alpha"], "nothing is withdrawn");
+        mode(path, others);
+    }
+    assert_eq!(desk.run(&["update", "desk"]).code, Some(0));
+}
+
+#[test]
+fn an_article_dated_in_the_future_comes_out_at_its_moment() {
+    let desk = desk();
+    let _daemon = desk.serve();
+    desk.until_titles("news", &["Gamma", "Beta", "Alpha"]);
+    let moment = chrono::Utc::now() + chrono::TimeDelta::seconds(4);
+    let text = format!("---\ntitle: Embargoed\ndate: {}\n---\nNot before its time.\n", moment.to_rfc3339());
+    desk.write("articles/embargoed.md", text);
+    desk.run(&["update", "desk"]);
+    let titles = desk.titles("news");
+    assert!(titles.len() == 3 || chrono::Utc::now() >= moment, "{titles:?}");
+    desk.until_titles("news", &["Embargoed", "Gamma", "Beta", "Alpha"]);
+    assert_eq!(entry(&desk, "Embargoed").published.map(|time| time.timestamp()), Some(moment.timestamp()));
 }

@@ -13,6 +13,7 @@ mod origin;
 mod render;
 mod render_pages;
 mod store;
+mod sources;
 mod support;
 mod survive;
 mod verbs;

@@ -288,10 +288,13 @@ impl Answer {
     }
 
     /// What tells one revision from the next.
-    pub fn revision(&self) -> (String, String, Vec<u8>) {
+    pub fn revision(&self) -> Revision {
         (self.field("etag").to_owned(), self.field("last-modified").to_owned(), self.body.clone())
     }
 }
+
+/// ETag, Last-Modified, bytes.
+pub type Revision = (String, String, Vec<u8>);
 
 /// One request on a connection of its own.
 pub fn ask(port: u16, method: &str, path: &str, fields: &[(&str, &str)]) -> std::io::Result<Answer> {
@@ -339,10 +342,10 @@ pub fn read(path: &str, bytes: &[u8]) -> Vec<Seen> {
 pub fn rss(title: &str, items: &[(&str, &str, &str)]) -> String {
     let mut text = format!("<rss version=\"2.0\"><channel><title>{title}</title><link>https://rss.example/</link>\n");
     for (guid, title, date) in items {
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<item><guid isPermaLink=\"false\">{guid}</guid><title>{title}</title><pubDate>{date}</pubDate>\
-             <link>https://rss.example/{}</link><description>Text of {title}.</description></item>\n",
+             <link>https://rss.example/{}</link><description>Text of {title}.</description></item>",
             guid.rsplit(':').next().unwrap_or_default()
         );
     }
@@ -356,10 +359,10 @@ pub fn atom(title: &str, entries: &[(&str, &str, &str)]) -> String {
          <link href=\"https://atom.example/\"/><updated>2026-03-01T00:00:00Z</updated>\n"
     );
     for (id, title, date) in entries {
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<entry><id>{id}</id><title>{title}</title><published>{date}</published><updated>{date}</updated>\
-             <link href=\"https://atom.example/{}\"/><summary>Text of {title}.</summary></entry>\n",
+             <link href=\"https://atom.example/{}\"/><summary>Text of {title}.</summary></entry>",
             id.rsplit(':').next().unwrap_or_default()
         );
     }

@@ -233,6 +233,41 @@ fn a_store_of_a_newer_program_is_left_alone() {
 }
 
 #[test]
+fn a_start_that_is_killed_at_any_moment_can_be_repeated() {
+    let desk = Desk::new();
+    desk.write("articles/a.md", "---\ntitle: Alpha\ndate: 2026-03-01\n---\nWords.\n");
+    desk.configure(
+        "[[section]]\nname = \"news\"\n[[source]]\nname = \"desk\"\nfolder = \"articles\"\nsections = [\"news\"]\n",
+    );
+    let mut served = Served::default();
+    for round in 0..12 {
+        let daemon = desk.serve_unready();
+        // Migrating, scanning, publishing: as far as it has come by then.
+        std::thread::sleep(Duration::from_millis(round * 17));
+        daemon.kill();
+    }
+    let daemon = desk.serve();
+    served.note(desk.feed("/news/atom.xml"));
+    assert_eq!(served.0.len(), 1);
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(desk.run(&["status"]).code, Some(0));
+}
+
+#[test]
+fn what_is_no_store_is_left_alone_and_named() {
+    let desk = Desk::new();
+    desk.configure("");
+    let words = "No database, but somebody's letter. ".repeat(200);
+    desk.write("state/newsdesk.db", &words);
+    for verb in ["serve", "update", "status"] {
+        let ran = desk.run(&[verb]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        ran.says(&["newsdesk.db", "no store of newsdesk", "move it away"]);
+    }
+    assert_eq!(std::fs::read_to_string(desk.path("state/newsdesk.db")).unwrap(), words);
+}
+
+#[test]
 fn a_state_folder_that_cannot_be_made_is_named() {
     let desk = Desk::new();
     desk.configure("");
@@ -323,7 +358,7 @@ fn the_service_manager_is_told() {
     ));
     let socket = UnixDatagram::bind(desk.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let mut command = desk.command(&["serve"]);
+    let mut command = desk.command(&["serve", "--log", "json"]);
     command.env("NOTIFY_SOCKET", desk.path("notify"));
     let daemon = desk.spawn(command);
     let mut told = String::new();
@@ -347,4 +382,8 @@ fn the_service_manager_is_told() {
     wait_for("STOPPING=1");
     let mut daemon = daemon;
     assert_eq!(daemon.ended().code(), Some(0));
+    for line in desk.log().lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|cause| panic!("{cause}: {line}"));
+        assert!(event["level"].is_string() && event["message"].is_string(), "{line}");
+    }
 }
