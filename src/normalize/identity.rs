@@ -135,22 +135,9 @@ pub type Print = [u8; 16];
 /// The print of everything that is stated.
 pub fn print(stated: &Stated) -> Print {
     let mut hasher = blake3::Hasher::new();
-    // Writing JSON into a hasher cannot fail: all keys are strings.
-    let _ = serde_json::to_writer(HashWriter(&mut hasher), stated);
+    // Plain data with string keys always becomes JSON; one large update is several times as fast as many small ones.
+    hasher.update(&serde_json::to_vec(stated).unwrap_or_default());
     short(hasher).0
-}
-
-struct HashWriter<'a>(&'a mut blake3::Hasher);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Entries that nothing tells apart are told apart by how many alike came before, so that none is lost.
