@@ -111,7 +111,7 @@ impl Newsdesk {
     pub async fn refresh(&self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish) -> Refreshing {
         let now = super::now();
         let row = self.row(&source.name);
-        let state = match self.store.state(row).await {
+        let state = match self.store.state(row) {
             Ok(state) => state,
             Err(cause) => return self.without_state(source, cause.into(), now),
         };

@@ -65,7 +65,12 @@ impl Store {
 
     /// Write one refresh.
     pub async fn apply_refresh(&self, refresh: Refresh) -> Result<Applied, StoreError> {
-        self.write(move |db| apply(db, refresh)).await
+        if refresh.files.is_empty() && refresh.vanished.is_empty() {
+            self.write_patiently(move |db| apply(db, refresh)).await
+        } else {
+            // Somebody has just saved an article.
+            self.write(move |db| apply(db, refresh)).await
+        }
     }
 
     /// The newest entries, by effective date; all of those that share the last one's date are there too.

@@ -95,13 +95,12 @@ impl Store {
     }
 
     /// What is kept about the polls of one source.
-    pub async fn state(&self, row: i64) -> Result<SourceState, StoreError> {
-        self.read(move |db| {
+    pub fn state(&self, row: i64) -> Result<SourceState, StoreError> {
+        self.read_now(|db| {
             let state: String =
                 db.prepare_cached("SELECT state FROM source WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
             parse_state(&state)
         })
-        .await
     }
 
     /// Everything about one source.
@@ -140,7 +139,7 @@ impl Store {
 
     /// Only what a poll without new content leaves behind.
     pub async fn record_poll(&self, row: i64, state: SourceState) -> Result<(), StoreError> {
-        self.write(move |db| write_state(db, row, &state)).await
+        self.write_patiently(move |db| write_state(db, row, &state)).await
     }
 }
 

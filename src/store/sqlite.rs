@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
@@ -17,6 +17,8 @@ use super::StoreError;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_entries.sql")];
 /// Operations that may share one commit.
 const MOST_IN_A_COMMIT: usize = 256;
+/// So long a patient write waits for others.
+const PATIENCE: Duration = Duration::from_millis(10);
 const READERS: usize = 3;
 /// Writes that may wait; who brings more waits too.
 const QUEUE: usize = 1024;
@@ -36,9 +38,15 @@ struct Shared {
     _lock: Option<File>,
 }
 
+/// A write, and whether it may wait for others to share its commit.
+struct Job {
+    work: Work,
+    patient: bool,
+}
+
 /// Runs in a savepoint; what it returns is called when the commit is known to have worked or not. With it comes what
 /// failed, if something did: it may have undone the whole transaction.
-type Job = Box<dyn FnOnce(&Connection) -> (Finish, Option<StoreError>) + Send>;
+type Work = Box<dyn FnOnce(&Connection) -> (Finish, Option<StoreError>) + Send>;
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Store {
@@ -94,8 +102,24 @@ impl Store {
         &self,
         operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.enqueue(false, operation).await
+    }
+
+    /// The same for what nobody waits for at a screen: it may wait a moment for others, to share their commit.
+    pub(super) async fn write_patiently<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.enqueue(true, operation).await
+    }
+
+    async fn enqueue<T: Send + 'static>(
+        &self,
+        patient: bool,
+        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let work: Work = Box::new(move |connection| {
             let result = savepoint(connection, operation);
             let failed = result.as_ref().err().map(shared);
             let finish: Finish = Box::new(move |committed| {
@@ -110,6 +134,7 @@ impl Store {
             });
             (finish, failed)
         });
+        let job = Job { work, patient };
         let sender = lock_of(&self.shared.writer).clone().ok_or(StoreError::Closed)?;
         match sender.try_send(job) {
             Ok(()) => {}
@@ -136,7 +161,8 @@ impl Store {
         }
     }
 
-    fn read_now<T>(&self, operation: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// One row by its key: quicker than to send it to another thread.
+    pub(super) fn read_now<T>(&self, operation: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = lock_of(&self.shared.readers).pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -196,7 +222,8 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     Ok(connection)
 }
 
@@ -250,13 +277,18 @@ fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
         let mut finished: Vec<Finish> = Vec::new();
         let mut next = Some(first);
         let mut undone = None;
+        let patience = Instant::now() + PATIENCE;
+        let mut hurry = false;
         while let Some(job) = next {
-            let (finish, failed) = job(connection);
+            hurry |= !job.patient;
+            let (finish, failed) = (job.work)(connection);
             finished.push(finish);
             // A full disk undoes the whole transaction: what comes now belongs to the next one.
             undone = failed.filter(|_| begun.is_ok() && connection.is_autocommit());
             let room = undone.is_none() && finished.len() < MOST_IN_A_COMMIT;
-            next = if room { jobs.try_recv().ok() } else { None };
+            // Without any patience this takes what is there already.
+            let wait = if hurry { Duration::ZERO } else { patience.saturating_duration_since(Instant::now()) };
+            next = if room { jobs.recv_timeout(wait).ok() } else { None };
         }
         let committed = match undone {
             Some(cause) => Err(cause),
