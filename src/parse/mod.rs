@@ -23,6 +23,7 @@ pub mod html;
 mod json;
 pub mod json_feed;
 pub mod markdown;
+mod namespaces;
 pub mod opml;
 pub mod person;
 pub mod plain;
