@@ -9,6 +9,7 @@ use url::Url;
 
 use super::sanitize;
 use crate::model::Html;
+use crate::parse::Limits;
 use crate::parse::feed::{Text, TextKind};
 use crate::parse::xml;
 
@@ -51,7 +52,11 @@ pub fn title(text: &Text) -> String {
         TextKind::Undeclared if has_closed_tag(&text.value) => Cow::Owned(strip(&text.value)),
         TextKind::Undeclared => xml::unescape(&text.value, &mut Default::default()),
     };
-    collapse(&xml_safe(&plain))
+    let mut title = collapse(&xml_safe(&plain));
+    if let Some((end, _)) = title.char_indices().nth(Limits::default().title_chars) {
+        title.truncate(end);
+    }
+    title
 }
 
 /// The text without the characters that XML 1.0 forbids (§2.2).

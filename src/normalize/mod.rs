@@ -4,6 +4,7 @@
 
 pub mod clean;
 mod embed;
+mod html_tree;
 pub mod identity;
 pub mod links;
 pub mod neutral;

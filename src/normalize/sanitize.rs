@@ -6,16 +6,16 @@
 //!
 //! The parser's time grows with depth and with the attributes of one element: [`is_bounded`] is asked before.
 
-use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 
-use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::tendril::TendrilSink;
 use html5ever::tokenizer::TokenizerOpts;
-use html5ever::tree_builder::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeBuilderOpts, TreeSink};
-use html5ever::{Attribute, LocalName, Namespace, ParseOpts, QualName, local_name, ns};
+use html5ever::tree_builder::TreeBuilderOpts;
+use html5ever::{Attribute, ParseOpts, QualName, local_name, ns};
 use url::Url;
 
 use super::embed;
+use super::html_tree::{Data, Node, Tree};
 
 /// Elements inside each other; markup that is deeper is shown as its text.
 const MAX_DEPTH: usize = 256;
@@ -30,7 +30,7 @@ pub fn sanitize(markup: &str, base: Option<&Url>) -> String {
     };
     let context = QualName::new(None, ns!(html), local_name!("body"));
     let tree = html5ever::parse_fragment(Tree::default(), opts, context, Vec::new(), false).one(markup);
-    let nodes = tree.nodes.into_inner();
+    let nodes = tree.into_nodes();
     Writer { nodes: &nodes, base, out: String::with_capacity(markup.len()) }.write()
 }
 
@@ -533,229 +533,4 @@ pub fn escape(text: &str, out: &mut String) {
         copied = if b == 0xEF { at + 3 } else { at + 1 };
     }
     out.push_str(&text[copied..]);
-}
-
-/// A node of the flat tree; links are places in the list.
-#[derive(Debug)]
-struct Node {
-    parent: Option<usize>,
-    first_child: Option<usize>,
-    last_child: Option<usize>,
-    previous: Option<usize>,
-    next: Option<usize>,
-    data: Data,
-}
-
-#[derive(Debug)]
-enum Data {
-    Element { name: QualName, attributes: Vec<Attribute> },
-    Text(StrTendril),
-    Other,
-}
-
-impl Node {
-    fn new(data: Data) -> Self {
-        Node { parent: None, first_child: None, last_child: None, previous: None, next: None, data }
-    }
-
-    /// Elements in which the parser takes markup for text.
-    fn is_raw_text(&self) -> bool {
-        matches!(&self.data, Data::Element { name, .. } if matches!(&*name.local, "iframe" | "noembed" | "noframes" | "noscript" | "xmp" | "plaintext"))
-    }
-}
-
-/// What the parser builds. Node 0 is the document.
-#[derive(Debug)]
-struct Tree {
-    nodes: RefCell<Vec<Node>>,
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]) }
-    }
-}
-
-/// The name of an element, as the parser asks for it.
-#[derive(Debug)]
-struct Name<'a>(Ref<'a, QualName>);
-
-impl ElemName for Name<'_> {
-    fn ns(&self) -> &Namespace {
-        &self.0.ns
-    }
-
-    fn local_name(&self) -> &LocalName {
-        &self.0.local
-    }
-}
-
-impl Tree {
-    fn add(&self, data: Data) -> usize {
-        let mut nodes = self.nodes.borrow_mut();
-        nodes.push(Node::new(data));
-        nodes.len() - 1
-    }
-
-    fn detach(nodes: &mut [Node], id: usize) {
-        let (parent, previous, next) = (nodes[id].parent.take(), nodes[id].previous.take(), nodes[id].next.take());
-        match previous {
-            Some(previous) => nodes[previous].next = next,
-            None => {
-                if let Some(parent) = parent {
-                    nodes[parent].first_child = next;
-                }
-            }
-        }
-        match next {
-            Some(next) => nodes[next].previous = previous,
-            None => {
-                if let Some(parent) = parent {
-                    nodes[parent].last_child = previous;
-                }
-            }
-        }
-    }
-
-    fn append_node(nodes: &mut [Node], parent: usize, id: usize) {
-        Self::detach(nodes, id);
-        let last = nodes[parent].last_child;
-        nodes[id].parent = Some(parent);
-        nodes[id].previous = last;
-        match last {
-            Some(last) => nodes[last].next = Some(id),
-            None => nodes[parent].first_child = Some(id),
-        }
-        nodes[parent].last_child = Some(id);
-    }
-
-    /// Add to a text that stands there already. `Err`: there is none.
-    fn merge(nodes: &mut [Node], neighbour: Option<usize>, text: StrTendril) -> Result<(), StrTendril> {
-        match neighbour.and_then(|id| nodes.get_mut(id)).map(|node| &mut node.data) {
-            Some(Data::Text(there)) => {
-                there.push_tendril(&text);
-                Ok(())
-            }
-            _ => Err(text),
-        }
-    }
-}
-
-impl TreeSink for Tree {
-    type Handle = usize;
-    type Output = Self;
-    type ElemName<'a> = Name<'a>;
-
-    fn finish(self) -> Self {
-        self
-    }
-
-    fn parse_error(&self, _: std::borrow::Cow<'static, str>) {}
-
-    fn get_document(&self) -> usize {
-        0
-    }
-
-    fn elem_name<'a>(&'a self, target: &'a usize) -> Name<'a> {
-        Name(Ref::map(self.nodes.borrow(), |nodes| match &nodes[*target].data {
-            Data::Element { name, .. } => name,
-            // The parser asks for the names of elements only.
-            Data::Text(_) | Data::Other => unreachable!("not an element"),
-        }))
-    }
-
-    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, _: ElementFlags) -> usize {
-        self.add(Data::Element { name, attributes })
-    }
-
-    fn create_comment(&self, _: StrTendril) -> usize {
-        self.add(Data::Other)
-    }
-
-    fn create_pi(&self, _: StrTendril, _: StrTendril) -> usize {
-        self.add(Data::Other)
-    }
-
-    fn append(&self, parent: &usize, child: NodeOrText<usize>) {
-        let id = match child {
-            NodeOrText::AppendNode(id) => id,
-            NodeOrText::AppendText(text) => {
-                let mut nodes = self.nodes.borrow_mut();
-                let last = nodes[*parent].last_child;
-                match Self::merge(&mut nodes, last, text) {
-                    Ok(()) => return,
-                    Err(text) => {
-                        nodes.push(Node::new(Data::Text(text)));
-                        nodes.len() - 1
-                    }
-                }
-            }
-        };
-        Self::append_node(&mut self.nodes.borrow_mut(), *parent, id);
-    }
-
-    fn append_based_on_parent_node(&self, element: &usize, previous: &usize, child: NodeOrText<usize>) {
-        let has_parent = self.nodes.borrow()[*element].parent.is_some();
-        if has_parent {
-            self.append_before_sibling(element, child);
-        } else {
-            self.append(previous, child);
-        }
-    }
-
-    fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
-
-    fn get_template_contents(&self, target: &usize) -> usize {
-        // Templates are dropped with all that is in them.
-        *target
-    }
-
-    fn same_node(&self, x: &usize, y: &usize) -> bool {
-        x == y
-    }
-
-    fn set_quirks_mode(&self, _: QuirksMode) {}
-
-    fn append_before_sibling(&self, sibling: &usize, child: NodeOrText<usize>) {
-        let mut nodes = self.nodes.borrow_mut();
-        let id = match child {
-            NodeOrText::AppendNode(id) => id,
-            NodeOrText::AppendText(text) => {
-                let before = nodes[*sibling].previous;
-                match Self::merge(&mut nodes, before, text) {
-                    Ok(()) => return,
-                    Err(text) => {
-                        nodes.push(Node::new(Data::Text(text)));
-                        nodes.len() - 1
-                    }
-                }
-            }
-        };
-        Self::detach(&mut nodes, id);
-        let (parent, previous) = (nodes[*sibling].parent, nodes[*sibling].previous);
-        nodes[id].parent = parent;
-        nodes[id].previous = previous;
-        nodes[id].next = Some(*sibling);
-        nodes[*sibling].previous = Some(id);
-        match (previous, parent) {
-            (Some(previous), _) => nodes[previous].next = Some(id),
-            (None, Some(parent)) => nodes[parent].first_child = Some(id),
-            (None, None) => {}
-        }
-    }
-
-    fn add_attrs_if_missing(&self, _: &usize, _: Vec<Attribute>) {
-        // Only for `html` and `body`, which are not written.
-    }
-
-    fn remove_from_parent(&self, target: &usize) {
-        Self::detach(&mut self.nodes.borrow_mut(), *target);
-    }
-
-    fn reparent_children(&self, node: &usize, new_parent: &usize) {
-        let mut nodes = self.nodes.borrow_mut();
-        while let Some(child) = nodes[*node].first_child {
-            Self::append_node(&mut nodes, *new_parent, child);
-        }
-    }
 }

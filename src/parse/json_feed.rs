@@ -48,9 +48,9 @@ pub fn read(text: &str, limits: &Limits) -> Result<ParsedFeed, NotAFeed> {
 fn items(scan: &mut Scan<'_>, feed: &mut ParsedFeed, limits: &Limits) {
     while scan.element() {
         let item = scan.value(VALUES);
-        // One that the end of the document cuts is better read whole the next time, unless there is no other.
-        if matches!(item, Json::Object(_)) && (!scan.cut || feed.entries.is_empty()) {
-            super::keep(feed, entry(&item), limits);
+        if matches!(item, Json::Object(_)) {
+            feed.entries.push(entry(&item));
+            super::settle(&mut feed.entries, scan.cut, limits);
         }
     }
 }

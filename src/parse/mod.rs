@@ -23,6 +23,7 @@ pub mod html;
 mod json;
 pub mod json_feed;
 pub mod markdown;
+mod namespaces;
 pub mod opml;
 pub mod person;
 pub mod plain;
@@ -180,11 +181,12 @@ fn elements<'a>(
                 }
             }
             (Ns::Core | Ns::Atom, "item" | "entry") => {
-                let entry = entry(reader, &element, feed.format);
-                // One that the end of the document cuts is better read whole the next time, unless there is no other.
-                if feed.entries.is_empty() || !reader.is_cut_below(element.level) {
-                    keep(feed, entry, limits);
+                // Filled where it will stand: it is large, and there are many.
+                feed.entries.push(ParsedEntry::default());
+                if let Some(new) = feed.entries.last_mut() {
+                    entry(reader, &element, feed.format, new);
                 }
+                settle(&mut feed.entries, reader.is_cut_below(element.level), limits);
             }
             _ => {
                 let _ = feed.format == Format::Cdf && cdf::feed_element(reader, &element, feed)
@@ -198,22 +200,21 @@ fn elements<'a>(
 }
 
 /// One entry of RSS or Atom.
-fn entry<'a>(reader: &mut Reader<'a>, element: &Element<'a>, format: Format) -> ParsedEntry {
-    let mut entry = ParsedEntry { language: reader.language().map(str::to_owned), ..ParsedEntry::default() };
+fn entry<'a>(reader: &mut Reader<'a>, element: &Element<'a>, format: Format, entry: &mut ParsedEntry) {
+    entry.language = reader.language().map(str::to_owned);
     let mut draft = rss::Draft::default();
-    rss::entry_attributes(element, &mut entry);
+    rss::entry_attributes(element, entry);
     if format == Format::Cdf {
-        cdf::entry_attributes(reader, element, &mut entry);
+        cdf::entry_attributes(reader, element, entry);
     }
     while let Some(element) = reader.child(element.level) {
-        let _ = format == Format::Cdf && cdf::entry_element(reader, &element, &mut entry)
-            || atom_first(format) && atom::entry_element(reader, &element, &mut entry, &mut draft)
-            || rss::entry_element(reader, &element, &mut entry, &mut draft)
-            || !atom_first(format) && atom::entry_element(reader, &element, &mut entry, &mut draft)
-            || extensions::entry_element(reader, &element, &mut entry, &mut draft);
+        let _ = format == Format::Cdf && cdf::entry_element(reader, &element, entry)
+            || atom_first(format) && atom::entry_element(reader, &element, entry, &mut draft)
+            || rss::entry_element(reader, &element, entry, &mut draft)
+            || !atom_first(format) && atom::entry_element(reader, &element, entry, &mut draft)
+            || extensions::entry_element(reader, &element, entry, &mut draft);
     }
-    draft.finish_entry(&mut entry);
-    entry
+    draft.finish_entry(entry);
 }
 
 /// Atom's reading of an element goes before that of RSS.
@@ -221,15 +222,16 @@ fn atom_first(format: Format) -> bool {
     matches!(format, Format::Atom | Format::Atom03 | Format::Atom10)
 }
 
-/// Keep an entry, within memory that does not grow with a document of a million.
-fn keep(feed: &mut ParsedFeed, entry: ParsedEntry, limits: &Limits) {
-    let entries = &mut feed.entries;
-    if entries.len() > limits.entries && entries.last().is_some_and(|last| !finish::is_dated(last)) {
-        // One that states no date was seen: the first ones will stay, whatever comes.
-        return;
-    }
-    entries.push(entry);
-    if entries.len() >= limits.entries.saturating_mul(3).max(64) {
+/// Keep the last entry or not, within memory that does not grow with a document of a million.
+fn settle(entries: &mut Vec<ParsedEntry>, is_cut: bool, limits: &Limits) {
+    let before = entries.len().saturating_sub(1);
+    // One that the end of the document cuts is better read whole the next time, unless there is no other.
+    let unwanted = is_cut && before > 0;
+    // One that states no date was seen: the first ones will stay, whatever comes.
+    let beyond = before > limits.entries && !finish::is_dated(&entries[before - 1]);
+    if unwanted || beyond {
+        entries.pop();
+    } else if entries.len() >= limits.entries.saturating_mul(3).max(64) {
         finish::thin_out(entries, limits.entries);
     }
 }
