@@ -1,6 +1,7 @@
 //! `newsdesk try`: what would become of a file or a feed, without touching anything.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -104,7 +105,7 @@ impl<'a> Reader<'a> {
         {
             return self.read_url(name, &url);
         }
-        let bytes = std::fs::read(name)?;
+        let bytes = read_file(name, self.settings.fetch.max_body)?;
         let path = Path::new(name);
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         let input = parse::Input {
@@ -184,6 +185,16 @@ impl<'a> Reader<'a> {
         let placed = self.placer.place(source, &mut stated.clone(), self.now);
         placed.sections.into_iter().filter(|name| !name.is_empty()).collect()
     }
+}
+
+/// A file, or what a pipe or a device gives, within the limit that holds for documents from elsewhere.
+fn read_file(name: &str, most: u64) -> Result<Vec<u8>, Cause> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(name)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is larger than {most} bytes; if that is right, raise max-body under [fetch]").into());
+    }
+    Ok(bytes)
 }
 
 impl Tried {

@@ -88,10 +88,15 @@ pub fn encode_segment(segment: &str) -> String {
 /// Letters and digits of any script in lower case, everything else a single dash; at most 80 characters.
 pub fn slug(text: &str) -> String {
     let mut out = String::new();
-    let mut dash = false;
+    let (mut length, mut dash) = (0, false);
     for c in text.chars().flat_map(char::to_lowercase) {
         if c.is_alphanumeric() || is_mark(c) {
-            if dash && !out.is_empty() {
+            let with_dash = dash && length > 0;
+            length += 1 + usize::from(with_dash);
+            if length > 80 {
+                break;
+            }
+            if with_dash {
                 out.push('-');
             }
             dash = false;
@@ -99,11 +104,8 @@ pub fn slug(text: &str) -> String {
         } else if !matches!(c, '\'' | '’') {
             dash = true;
         }
-        if out.chars().count() >= 80 {
-            break;
-        }
     }
-    out.trim_matches('-').to_owned()
+    out
 }
 
 /// Combining marks belong to the letter before them (Devanagari vowel signs, decomposed accents).

@@ -227,4 +227,7 @@ fn try_names_what_is_no_feed_and_goes_on() {
     let missing = desk.run(&["try", "nothing.xml"]);
     assert_eq!((missing.code, missing.out.as_str()), (Some(1), ""));
     missing.says(&["nothing.xml", "No such file"]);
+    let endless = desk.run(&["try", "/dev/zero"]);
+    assert_eq!((endless.code, endless.out.as_str()), (Some(1), ""));
+    endless.says(&["/dev/zero: ", "larger than 16777216 bytes", "max-body"]);
 }
