@@ -1,7 +1,7 @@
 //! Entries: what is known of them, one refresh written whole, and the windows that feeds are merged from.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -156,8 +156,7 @@ impl Store {
         place: impl Fn(&str, &Stated, Time) -> Vec<String> + Send + 'static,
     ) -> Result<Option<i64>, StoreError> {
         self.write(move |db| {
-            let sql =
-                "SELECT e.id, s.name, e.first_seen, e.data FROM entry e JOIN source s ON s.id = e.source
+            let sql = "SELECT e.id, s.name, e.first_seen, e.data FROM entry e JOIN source s ON s.id = e.source
                 WHERE e.id > ?1 AND e.withdrawn IS NULL AND s.active = 1 ORDER BY e.id LIMIT 500";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([after])?;
@@ -304,8 +303,11 @@ fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
             applied.sections.extend(sections_of_source(db, source)?);
         }
     }
-    for entry in changes.new {
-        insert(db, source, now, entry, &mut applied)?;
+    if !changes.new.is_empty() {
+        let lookup = Lookup::new(db, source)?;
+        for entry in changes.new {
+            insert(db, source, now, entry, &lookup, &mut applied)?;
+        }
     }
     for entry in changes.changed {
         update(db, source, entry, &mut applied)?;
@@ -352,13 +354,42 @@ fn choose_feed_id(db: &Connection, source: i64, stated: Option<String>) -> Resul
     Ok(())
 }
 
-fn insert(db: &Connection, source: i64, now: Time, entry: NewEntry, applied: &mut Applied) -> Result<(), StoreError> {
+/// What every new entry of one refresh asks for, looked up once.
+struct Lookup {
+    namespace: Uuid,
+    /// Published id of the feed, else its place: with the key it makes a name for an id.
+    feed: String,
+    /// Name of a section -> its row.
+    sections: HashMap<String, i64>,
+}
+
+impl Lookup {
+    fn new(db: &Connection, source: i64) -> Result<Lookup, StoreError> {
+        let sql = "SELECT coalesce(feed_id, place) FROM source WHERE id = ?1";
+        let feed = db.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
+        let mut statement = db.prepare_cached("SELECT name, id FROM section")?;
+        let sections = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        Ok(Lookup { namespace: namespace(db)?, feed, sections })
+    }
+}
+
+fn insert(
+    db: &Connection,
+    source: i64,
+    now: Time,
+    entry: NewEntry,
+    lookup: &Lookup,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
     let key = entry.key.hash();
-    let id = published_id(db, source, key, entry.publishable)?;
+    let id = published_id(db, key, entry.publishable, lookup)?;
     let slug = entry.slug.map(|slug| free_slug(db, slug, key)).transpose()?;
-    let sql =
-        "INSERT INTO entry (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
+    let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
+    rows.sort_unstable();
+    let sql = "INSERT INTO entry
+        (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     db.prepare_cached(sql)?.execute(params![
         source,
         key.0,
@@ -370,10 +401,12 @@ fn insert(db: &Connection, source: i64, now: Time, entry: NewEntry, applied: &mu
         entry.updated.timestamp(),
         entry.print,
         encode(&entry.stated)?,
+        aliases,
+        joined(&rows),
     ])?;
     let row = db.last_insert_rowid();
-    set_aliases(db, source, row, &[], &entry.aliases)?;
-    set_members(db, row, &entry.sections)?;
+    add_aliases(db, source, row, aliases.chunks_exact(16))?;
+    add_members(db, row, entry.effective.timestamp(), &rows)?;
     applied.sections.extend(entry.sections);
     applied.new.push(EntryId(id));
     applied.slugs.extend(slug);
@@ -425,20 +458,17 @@ fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Applied) -> Resu
 }
 
 /// The native id where it may be published and is free, else a name-based UUID of source and key (RFC 9562 §5.5).
-fn published_id(db: &Connection, source: i64, key: KeyHash, native: Option<String>) -> Result<String, StoreError> {
+fn published_id(db: &Connection, key: KeyHash, native: Option<String>, lookup: &Lookup) -> Result<String, StoreError> {
     let mut taken = db.prepare_cached("SELECT 1 FROM entry WHERE published_id = ?1")?;
     if let Some(native) = native
         && !taken.exists([&native])?
     {
         return Ok(native);
     }
-    let sql = "SELECT coalesce(feed_id, place) FROM source WHERE id = ?1";
-    let feed: String = db.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
-    let namespace = namespace(db)?;
     let mut round = 0_u32;
     loop {
-        let name = format!("entry:{feed}\n{:032x}\n{round}", u128::from_be_bytes(key.0));
-        let made = Uuid::new_v5(&namespace, name.as_bytes()).urn().to_string();
+        let name = format!("entry:{}\n{:032x}\n{round}", lookup.feed, u128::from_be_bytes(key.0));
+        let made = Uuid::new_v5(&lookup.namespace, name.as_bytes()).urn().to_string();
         // A source whose key moved to another entry may offer the old name again.
         if !taken.exists([&made])? {
             return Ok(made);
@@ -481,12 +511,7 @@ fn set_aliases(db: &Connection, source: i64, row: i64, known: &[u8], aliases: &[
     if fresh.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)
-        ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry";
-    let mut statement = db.prepare_cached(sql)?;
-    for alias in &fresh {
-        statement.execute(params![source, alias, row])?;
-    }
+    add_aliases(db, source, row, fresh.iter().copied())?;
     all.extend(fresh);
     let forgotten = all.len().saturating_sub(MOST_ALIASES);
     let mut statement = db.prepare_cached("DELETE FROM alias WHERE source = ?1 AND hash = ?2 AND entry = ?3")?;
@@ -495,6 +520,34 @@ fn set_aliases(db: &Connection, source: i64, row: i64, known: &[u8], aliases: &[
     }
     db.prepare_cached("UPDATE entry SET aliases = ?2 WHERE id = ?1")?.execute(params![row, all.concat()])?;
     Ok(())
+}
+
+fn add_aliases<'a>(
+    db: &Connection,
+    source: i64,
+    row: i64,
+    aliases: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)
+        ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry";
+    let mut statement = db.prepare_cached(sql)?;
+    for alias in aliases {
+        statement.execute(params![source, alias, row])?;
+    }
+    Ok(())
+}
+
+fn add_members(db: &Connection, row: i64, effective: i64, sections: &[i64]) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO member (section, effective, entry) VALUES (?1, ?2, ?3)";
+    let mut statement = db.prepare_cached(sql)?;
+    for section in sections {
+        statement.execute([*section, effective, row])?;
+    }
+    Ok(())
+}
+
+fn joined(rows: &[i64]) -> String {
+    rows.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Let an entry stand in these sections and no others.
@@ -516,12 +569,9 @@ pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Res
     for section in known.iter().filter(|section| !wanted.contains(section)) {
         statement.execute([*section, effective, row])?;
     }
-    let mut statement = db.prepare_cached("INSERT OR IGNORE INTO member (section, effective, entry) VALUES (?1, ?2, ?3)")?;
-    for section in wanted.iter().filter(|section| !known.contains(section)) {
-        statement.execute([*section, effective, row])?;
-    }
-    let text = wanted.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
-    db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, text])?;
+    let new: Vec<i64> = wanted.iter().filter(|section| !known.contains(section)).copied().collect();
+    add_members(db, row, effective, &new)?;
+    db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, joined(&wanted)])?;
     Ok(())
 }
 

@@ -162,7 +162,10 @@ impl Store {
     }
 
     /// One row by its key: quicker than to send it to another thread.
-    pub(super) fn read_now<T>(&self, operation: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read_now<T>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let idle = lock_of(&self.shared.readers).pop();
         let connection = match idle {
             Some(connection) => connection,
