@@ -87,6 +87,8 @@ pub struct NewEntry {
     /// The native id, if it may be the published one; the store asks whether another source has claimed it.
     pub publishable: Option<String>,
     pub stated: Stated,
+    /// `stated` as it is stored.
+    pub json: Vec<u8>,
     pub print: Print,
     pub effective: Time,
     pub updated: Time,
@@ -103,6 +105,8 @@ pub struct ChangedEntry {
     pub key: Option<Key>,
     pub aliases: Vec<KeyHash>,
     pub stated: Stated,
+    /// `stated` as it is stored.
+    pub json: Vec<u8>,
     pub print: Print,
     pub updated: Time,
     pub silent: u8,
@@ -213,6 +217,7 @@ impl Changes {
             key: rekeyed.then_some(incoming.key),
             aliases: incoming.aliases.iter().map(Key::hash).collect(),
             stated: incoming.stated,
+            json: incoming.json,
             print,
             updated,
             silent: if significant { 0 } else { known.silent.saturating_add(u8::from(change == Change::Small)) },
@@ -275,6 +280,7 @@ fn new_entry(incoming: Incoming, undated: Time, situation: Situation) -> NewEntr
     let updated = incoming.stated.updated.filter(|date| possible(date)).unwrap_or(effective).max(effective);
     NewEntry {
         print: incoming.print,
+        json: incoming.json,
         aliases: incoming.aliases.iter().map(Key::hash).collect(),
         key: incoming.key,
         publishable: incoming.publishable,
@@ -366,7 +372,8 @@ mod tests {
                 key,
                 aliases,
                 publishable: None,
-                print: identity::print(stated),
+                print: identity::printed(stated).1,
+                json: identity::printed(stated).0,
                 stated: stated.clone(),
                 slug: None,
                 fallback_date: None,

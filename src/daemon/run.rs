@@ -96,7 +96,7 @@ pub async fn update(
     mut stop: watch::Receiver<bool>,
     progress: Progress,
 ) -> Result<UpdateReport, StartError> {
-    let mut state = Loop::new(newsdesk.clone());
+    let mut state = Loop { once: true, ..Loop::new(newsdesk.clone()) };
     newsdesk.sweep().await?;
     // What an earlier run stored but could not publish any more is published now.
     if !newsdesk.was_all_published().await? {
@@ -203,6 +203,8 @@ struct Loop {
     wishes: HashMap<String, Wish>,
     /// Sources that fail, and the step that was told.
     failing: BTreeMap<String, String>,
+    /// An update without a daemon: what it brings is published once, at its end.
+    once: bool,
 }
 
 impl Loop {
@@ -228,6 +230,7 @@ impl Loop {
             waiting: Vec::new(),
             wishes: HashMap::new(),
             failing: BTreeMap::new(),
+            once: false,
             newsdesk,
         }
     }
@@ -480,7 +483,7 @@ impl Loop {
     }
 
     fn publication_due(&self) -> Option<Instant> {
-        if self.dirty.is_empty() || self.publishing.is_some() {
+        if self.once || self.dirty.is_empty() || self.publishing.is_some() {
             return None;
         }
         let Some((at, second)) = self.last_publication else { return Some(Instant::now()) };

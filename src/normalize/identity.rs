@@ -132,12 +132,13 @@ pub fn text_hash(stated: &Stated) -> KeyHash {
 /// First 128 bits of the BLAKE3 hash of what an entry states: equal prints, equal entries.
 pub type Print = [u8; 16];
 
-/// The print of everything that is stated.
-pub fn print(stated: &Stated) -> Print {
+/// Everything that is stated, as it is stored (JSON), and its print.
+pub fn printed(stated: &Stated) -> (Vec<u8>, Print) {
+    // Plain data with string keys always becomes JSON.
+    let json = serde_json::to_vec(stated).unwrap_or_default();
     let mut hasher = blake3::Hasher::new();
-    // Plain data with string keys always becomes JSON; one large update is several times as fast as many small ones.
-    hasher.update(&serde_json::to_vec(stated).unwrap_or_default());
-    short(hasher).0
+    hasher.update(&json);
+    (json, short(hasher).0)
 }
 
 /// Entries that nothing tells apart are told apart by how many alike came before, so that none is lost.

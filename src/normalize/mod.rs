@@ -70,6 +70,8 @@ pub struct Incoming {
     /// The native id, where it may be published as it is.
     pub publishable: Option<String>,
     pub stated: Stated,
+    /// `stated` as it is stored.
+    pub json: Vec<u8>,
     /// Of `stated`.
     pub print: Print,
     /// Wished last segment of a local article's page.
@@ -105,6 +107,7 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
             refreshed.held.push((key, moment));
             continue;
         }
+        let (json, print) = identity::printed(&stated);
         refreshed.entries.push(Incoming {
             key,
             aliases,
@@ -114,7 +117,8 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
                 .map(str::trim)
                 .filter(|id| identity::is_publishable(id))
                 .map(str::to_owned),
-            print: identity::print(&stated),
+            print,
+            json,
             stated,
             slug: context.file.map(|file| wished_slug(entry, file, parsed.format)),
             fallback_date: context.file.map(|file| file.date),

@@ -195,6 +195,17 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
     let known: Vec<(i64, String, String, bool)> = statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
+    // The usual start: nothing to write.
+    if known.iter().filter(|(.., active)| *active).count() == sources.len() {
+        let by_name: BTreeMap<&str, &(i64, String, String, bool)> =
+            known.iter().map(|known| (known.1.as_str(), known)).collect();
+        let found = sources.iter().map(|(name, place)| {
+            by_name.get(name.as_str()).filter(|(_, _, known, active)| known == place && *active).map(|(row, ..)| *row)
+        });
+        if let Some(rows) = found.collect::<Option<Vec<i64>>>() {
+            return Ok(rows);
+        }
+    }
     let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place, _)| (place.as_str(), *row)).collect();
     let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, ..)| (name.as_str(), *row)).collect();
     let mut taken: BTreeSet<i64> =

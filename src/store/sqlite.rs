@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use super::StoreError;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_entries.sql")];
 /// Operations that may share one commit.
 const MOST_IN_A_COMMIT: usize = 256;
-/// So long a patient write waits for others.
+/// So long a patient write waits for others; one that is not, and comes meanwhile, waits for the rest of it.
 const PATIENCE: Duration = Duration::from_millis(10);
 const READERS: usize = 3;
 /// Writes that may wait; who brings more waits too.
@@ -276,22 +276,21 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 /// The writing thread: take what waits, carry it out, commit once, tell everyone.
 fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
+        if first.patient {
+            // Asleep, not in the queue: to be woken for each one that comes would cost more than to write it.
+            thread::sleep(PATIENCE);
+        }
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
         let mut finished: Vec<Finish> = Vec::new();
         let mut next = Some(first);
         let mut undone = None;
-        let patience = Instant::now() + PATIENCE;
-        let mut hurry = false;
         while let Some(job) = next {
-            hurry |= !job.patient;
             let (finish, failed) = (job.work)(connection);
             finished.push(finish);
             // A full disk undoes the whole transaction: what comes now belongs to the next one.
             undone = failed.filter(|_| begun.is_ok() && connection.is_autocommit());
             let room = undone.is_none() && finished.len() < MOST_IN_A_COMMIT;
-            // Without any patience this takes what is there already.
-            let wait = if hurry { Duration::ZERO } else { patience.saturating_duration_since(Instant::now()) };
-            next = if room { jobs.recv_timeout(wait).ok() } else { None };
+            next = if room { jobs.try_recv().ok() } else { None };
         }
         let committed = match undone {
             Some(cause) => Err(cause),
