@@ -121,6 +121,21 @@ impl Placer {
                 break;
             }
         }
+        self.placement(found)
+    }
+
+    /// Only where the entry stands. Where no rule can change it, nothing is copied.
+    pub fn sections(&self, source: &str, stated: &Stated, first_seen: Time) -> Vec<String> {
+        let own = self.sources.get(source).is_some_and(|source| !source.rules.is_empty());
+        if own || !self.rules.is_empty() {
+            return self.place(source, &mut stated.clone(), first_seen).sections;
+        }
+        let mut found = Found::default();
+        self.by_origin(source, stated, &mut found);
+        self.placement(found).sections
+    }
+
+    fn placement(&self, mut found: Found) -> Placement {
         let wider: Vec<String> =
             found.sections.iter().filter_map(|name| self.included_in.get(name)).flatten().cloned().collect();
         found.sections.extend(wider);

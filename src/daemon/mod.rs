@@ -195,7 +195,7 @@ impl Newsdesk {
         loop {
             let newsdesk = self.clone();
             let place = move |source: &str, stated: &crate::model::Stated, first_seen: Time| {
-                newsdesk.placer.place(source, &mut stated.clone(), first_seen).sections
+                newsdesk.placer.sections(source, stated, first_seen)
             };
             match self.store.replace_members(after, place).await? {
                 Some(last) => after = last,

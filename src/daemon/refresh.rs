@@ -1,10 +1,12 @@
 //! One pass over one source: fetch, parse, normalize, compare, store; each failure says who, at which step and why.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::Newsdesk;
@@ -268,10 +270,10 @@ impl Newsdesk {
     /// Decide where each entry that is new or changed stands.
     fn placed(&self, source: &str, mut changes: changes::Changes, now: Time) -> changes::Changes {
         for entry in &mut changes.new {
-            entry.sections = self.placer.place(source, &mut entry.stated.clone(), now).sections;
+            entry.sections = self.placer.sections(source, &entry.stated, now);
         }
         for entry in &mut changes.changed {
-            entry.sections = self.placer.place(source, &mut entry.stated.clone(), entry.first_seen).sections;
+            entry.sections = self.placer.sections(source, &entry.stated, entry.first_seen);
         }
         changes
     }
@@ -710,8 +712,13 @@ fn in_words(changes: &changes::Changes) -> String {
     if words.is_empty() { NOTHING_NEW.to_owned() } else { words.join(", ") }
 }
 
-/// Work that takes the processor, off the threads that wait for the network.
+/// Work that takes the processor, off the threads that wait for the network. No more of it runs at once than there are
+/// processors for: more threads would only take turns, and memory.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    static TURNS: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, NonZero::get) + 1));
+    // The semaphore is never closed.
+    let _turn = TURNS.acquire().await;
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),

@@ -55,9 +55,10 @@ impl Store {
     /// What is known of the entries of one document.
     pub async fn known(&self, source: i64, asked: Vec<Asked>) -> Result<(KnownEntries, bool), StoreError> {
         self.read(move |db| {
-            let known = known(db, source, &asked)?;
-            let sql = "SELECT EXISTS (SELECT 1 FROM entry WHERE source = ?1)";
+            let sql = "SELECT EXISTS (SELECT 1 FROM entry WHERE source = ?1)
+                OR EXISTS (SELECT 1 FROM gone WHERE source = ?1)";
             let any: bool = db.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
+            let known = if any { known(db, source, &asked)? } else { KnownEntries::default() };
             Ok((known, !any))
         })
         .await

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
 
@@ -19,7 +19,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_entries.sql")];
 const MOST_IN_A_COMMIT: usize = 256;
 /// So long a patient write waits for others; one that is not, and comes meanwhile, waits for the rest of it.
 const PATIENCE: Duration = Duration::from_millis(10);
-const READERS: usize = 3;
+const READERS: usize = 4;
 /// Writes that may wait; who brings more waits too.
 const QUEUE: usize = 1024;
 
@@ -34,6 +34,8 @@ struct Shared {
     writer: Mutex<Option<mpsc::SyncSender<Job>>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
+    /// Turns at the readers.
+    reading: Semaphore,
     /// Held as long as the store is open, so that a second daemon is refused.
     _lock: Option<File>,
 }
@@ -88,6 +90,7 @@ impl Store {
                 writer: Mutex::new(writer),
                 thread: Mutex::new(thread),
                 readers: Mutex::new(vec![reader]),
+                reading: Semaphore::new(READERS),
                 _lock: lock,
             }),
         })
@@ -155,6 +158,8 @@ impl Store {
         operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = self.clone();
+        // More threads than connections would only open more of them.
+        let _turn = self.shared.reading.acquire().await;
         match tokio::task::spawn_blocking(move || store.read_now(operation)).await {
             Ok(result) => result,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
