@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use super::Newsdesk;
-use super::refresh::blocking;
+use super::refresh::{blocking, on_disk};
 use crate::config::settings::Place;
 use crate::fetch::folder;
 use crate::merge;
@@ -221,7 +221,7 @@ impl Newsdesk {
             return Ok(Found::Missing);
         };
         let (path, most) = (path.to_owned(), self.settings.fetch.max_body);
-        Ok(match blocking(move || folder::read(&root, &path, most)).await {
+        Ok(match on_disk(move || folder::read(&root, &path, most)).await {
             Ok(body) => Found::File { content_type, body },
             Err(_) => Found::Missing,
         })

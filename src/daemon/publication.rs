@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::refresh::blocking;
+use super::refresh::{blocking, on_disk};
 use super::{Newsdesk, pages};
 use crate::config::settings::Source;
 use crate::merge::{self, Candidate, Identity};
@@ -272,7 +272,7 @@ impl Newsdesk {
             }
         }
         let withdrawn: Vec<String> = dirty.withdrawn.difference(&dirty.slugs).cloned().collect();
-        let written = blocking(move || {
+        let written = on_disk(move || {
             for (path, revision) in &revisions {
                 mirror::write(&root, path, revision)?;
             }
@@ -313,7 +313,7 @@ impl Newsdesk {
         let slugs: BTreeSet<String> = self.store.slugs().await?.into_iter().collect();
         let live: Vec<(String, Arc<publish::Revision>)> =
             self.live.paths().into_iter().filter_map(|path| Some((path.clone(), self.live.get(&path)?))).collect();
-        let swept = blocking(move || {
+        let swept = on_disk(move || {
             for path in &orphans {
                 mirror::remove(&root, path)?;
             }

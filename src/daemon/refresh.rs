@@ -427,7 +427,7 @@ impl Newsdesk {
         let reread = state.body_hash.as_deref() != Some(&*self.reading);
         let read = {
             let (newsdesk, source, root) = (self.clone(), source.clone(), root.to_owned());
-            blocking(move || newsdesk.read_folder(&source, &root, known_files, change, reread, now)).await
+            on_disk(move || newsdesk.read_folder(&source, &root, known_files, change, reread, now)).await
         };
         let mut read = match read {
             Ok(read) => read,
@@ -719,6 +719,11 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, NonZero::get) + 1));
     // The semaphore is never closed.
     let _turn = TURNS.acquire().await;
+    on_disk(work).await
+}
+
+/// Work that waits for a disk, which may be a network's and hang: it takes nobody's turn.
+pub(super) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
