@@ -1,6 +1,6 @@
 //! Fragment: one entry as it stands in the three documents.
 //!
-//! First a [`Piece`]: everything that a format may need, cleaned and decided once, so that the formats cannot disagree.
+//! First a `Piece`: everything that a format may need, cleaned and decided once, so that the formats cannot disagree.
 //! Then the three renderings of it. A fragment depends on the entry and on the [`Manner`] of its feed, on nothing else,
 //! and may be kept as long as both are the same.
 
