@@ -71,6 +71,7 @@ enum Failed {
 
 /// Run the verb that the arguments name.
 pub fn main() -> ExitCode {
+    crate::daemon::memory::keep();
     let arguments = Arguments::parse();
     let place = Place { config: arguments.config, locations: Locations::from_env(arguments.state.as_deref()) };
     let result = match arguments.verb {

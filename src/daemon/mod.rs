@@ -4,6 +4,7 @@
 //! stands says `sections`, what a feed looks like say `merge` and `render`.
 
 pub mod control;
+pub mod memory;
 mod pages;
 mod publication;
 mod refresh;

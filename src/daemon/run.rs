@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::publication::{Dirty, Published, TOMBSTONE_DELAY};
-use super::refresh::{Done, NOTHING_NEW, Refreshing, Stage, Wish};
-use super::{Newsdesk, StartError, now};
+use super::refresh::{Done, NOTHING_NEW, Refreshing, Stage, Wish, blocking};
+use super::{Newsdesk, StartError, memory, now};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
@@ -630,6 +630,7 @@ impl Loop {
             self.last_tick = Instant::now();
             let aging = self.newsdesk.sections.iter().filter(|(_, section)| section.max_age.is_some());
             self.dirty.sections.extend(aging.map(|(row, _)| row.name.clone()));
+            self.aside.spawn(blocking(memory::give_back));
         }
     }
 
