@@ -16,14 +16,14 @@
 //! | [`normalize`] | what it says -> entries: identity, dates, links, clean HTML | model, parse's types |
 //! | [`changes`] | known + refreshed entries -> what the store must write | model, normalize's types |
 //! | [`sections`] | rules and membership: which entry stands where | model |
-//! | [`merge`] | stored entries -> one section's feed | model |
+//! | [`merge`] | stored entries -> one section's feed | model, normalize's links |
 //! | [`render`] | a feed -> bytes of RSS, Atom, JSON Feed and pages | model |
 //! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints |
 //! | [`config`] | `newsdesk.toml` -> checked settings, or every complaint at once | model, schedule, sections |
 //! | [`fetch`] | the one door to the network, and the folders of articles | model, config, schedule's words |
-//! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes |
-//! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, config, render |
-//! | [`serve`] | HTTP for what was published | model, config, publish |
+//! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes, schedule's poll, the door's validators |
+//! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, store's rows |
+//! | [`serve`] | HTTP for what was published | publish |
 //! | [`daemon`] | the loop: refresh and publish in the order of the flow | all of the above |
 //! | [`cli`] | arguments become calls | daemon, config |
 

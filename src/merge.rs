@@ -1,6 +1,6 @@
 //! Merge: stored entries of many sources in, one section's feed out.
 //!
-//! May use: `model`, `sections`. Pure: the same entries give the same feed; `now` only where a section has a `max-age`.
+//! May use: `model`, the links of `normalize`. Pure: the same entries give the same feed; `now` only where a section has a `max-age`.
 //! Order: effective date, newest first; then source priority; then id. A total order, so that ties never flicker.
 
 use std::collections::{BTreeMap, BTreeSet};

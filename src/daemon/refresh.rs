@@ -115,7 +115,7 @@ impl Newsdesk {
         let row = self.row(&source.name);
         let state = match self.store.state(row) {
             Ok(state) => state,
-            Err(cause) => return self.without_state(source, cause.into(), now),
+            Err(cause) => return self.store_failed(source, cause.into(), now),
         };
         match &source.place {
             Place::Feed(configured) => {
@@ -354,17 +354,8 @@ impl Newsdesk {
         Refreshing { refused, ..Refreshing::ended(source, Err(error), next) }
     }
 
-    /// The store would not take it: nothing was written, so the same is asked again soon.
+    /// The store would not give or take: nothing was written, so the same is asked again soon.
     fn store_failed(
-        &self,
-        source: Arc<Source>,
-        cause: Box<dyn std::error::Error + Send + Sync>,
-        now: Time,
-    ) -> Refreshing {
-        self.without_state(source, cause, now)
-    }
-
-    fn without_state(
         &self,
         source: Arc<Source>,
         cause: Box<dyn std::error::Error + Send + Sync>,

@@ -1,7 +1,7 @@
 //! Publish: rendered bytes in; stored revisions, the live tree and the static mirror out.
 //!
 //! A revision exists only if the bytes of its path changed. It is compressed once, stored, then swapped in, then
-//! mirrored: what a client was given once is there after a power cut. May use: `model`, `config`, `store`'s rows.
+//! mirrored: what a client was given once is there after a power cut. May use: `model`, `store`'s rows.
 
 pub mod mirror;
 

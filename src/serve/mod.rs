@@ -1,6 +1,7 @@
 //! Serve: HTTP for what was published, on the public address; control on the admin address, apart.
 //!
-//! The public address only reads. May use: `model`, `config`, `publish`, `render`'s pages, the store for reading.
+//! The public address only reads. May use: `publish`. Pages that are made for a request come
+//! from a function that the daemon hands in, so that nothing here knows the store.
 //! HTTP/1.1 by hyper with a limit on headers, on the time they may take, and on connections.
 
 pub mod admin;

@@ -1,6 +1,7 @@
 //! Store: what is known, kept across restarts, behind operations in the domain's words.
 //!
-//! May use: `model`, `changes`, the keys of `normalize`. Decides nothing but what only a unique index can: which of two
+//! May use: `model`, `changes`, the keys of `normalize`, and what it keeps for others as it is (`schedule`'s poll, the
+//! door's validators). Decides nothing but what only a unique index can: which of two
 //! sources owns a published id, which of two articles a slug. Every time is passed in.
 
 mod entries;
