@@ -4,23 +4,33 @@
 //! door's validators). Decides nothing but what only a unique index can: which of two
 //! sources owns a published id, which of two articles a slug. Every time is passed in.
 
-mod entries;
+mod aliases;
+mod apply;
+mod files;
+mod ids;
+mod known;
+mod members;
+mod pack;
+mod retention;
 mod revisions;
 mod sources;
 mod sqlite;
+mod windows;
 
 use std::path::PathBuf;
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::fetch::http::Validators;
 use crate::model::{Entry, EntryId, Origin, Time};
 use crate::schedule::Poll;
 
-pub use entries::{Applied, Refresh, Shown};
+pub use apply::{Applied, Refresh};
 pub use revisions::StoredRevision;
 pub use sources::{SectionRow, SourceRow};
 pub use sqlite::Store;
+pub use windows::Shown;
 
 /// What went wrong, and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -141,4 +151,8 @@ pub struct Stored {
 pub struct Withdrawn {
     pub id: EntryId,
     pub slug: Option<String>,
+}
+
+fn time(seconds: i64) -> Time {
+    DateTime::from_timestamp(seconds, 0).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Store, StoreError, entries};
+use super::{Store, StoreError, time};
 use crate::model::Time;
 
 /// The bytes of one path, until its content changes.
@@ -28,7 +28,7 @@ impl Store {
                     path: row.get(0)?,
                     body: row.get(1)?,
                     etag: row.get(2)?,
-                    modified: entries::time(row.get(3)?),
+                    modified: time(row.get(3)?),
                     counter: row.get::<_, i64>(4)?.unsigned_abs(),
                 })
             })?;

@@ -85,7 +85,7 @@ impl Store {
                         row: row.get(0)?,
                         name: row.get(1)?,
                         feed_id: row.get(2)?,
-                        created: super::entries::time(row.get(3)?),
+                        created: super::time(row.get(3)?),
                     })
                 })?);
             }
@@ -155,7 +155,7 @@ fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
         origin: origin(row.get(2)?, row.get(3)?)?,
         state: parse_state(&state)?,
         entries: row.get::<_, i64>(5)?.unsigned_abs(),
-        newest: row.get::<_, Option<i64>>(6)?.map(super::entries::time),
+        newest: row.get::<_, Option<i64>>(6)?.map(super::time),
     })
 }
 
@@ -247,7 +247,7 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
         let entries: Vec<i64> =
             db.prepare_cached(sql)?.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
         for entry in entries {
-            super::entries::set_members(db, entry, &[])?;
+            super::members::set_members(db, entry, &[])?;
         }
     }
     Ok(rows)

@@ -1,0 +1,48 @@
+//! Other keys under which an entry was ever known.
+
+use rusqlite::{Connection, params};
+
+use super::StoreError;
+use crate::normalize::identity::KeyHash;
+
+/// Keys under which an entry was ever known; a source that invents new ones for ever is remembered by the newest.
+const MOST_ALIASES: usize = 16;
+
+/// The newest entry with an alias owns it: its text is the one that is compared.
+pub(super) fn set_aliases(
+    db: &Connection,
+    source: i64,
+    row: i64,
+    known: &[u8],
+    aliases: &[KeyHash],
+) -> Result<(), StoreError> {
+    let mut all: Vec<&[u8]> = known.chunks_exact(16).collect();
+    let fresh: Vec<&[u8]> = aliases.iter().map(|alias| &alias.0[..]).filter(|alias| !all.contains(alias)).collect();
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    add_aliases(db, source, row, fresh.iter().copied())?;
+    all.extend(fresh);
+    let forgotten = all.len().saturating_sub(MOST_ALIASES);
+    let mut statement = db.prepare_cached("DELETE FROM alias WHERE source = ?1 AND hash = ?2 AND entry = ?3")?;
+    for alias in all.drain(..forgotten) {
+        statement.execute(params![source, alias, row])?;
+    }
+    db.prepare_cached("UPDATE entry SET aliases = ?2 WHERE id = ?1")?.execute(params![row, all.concat()])?;
+    Ok(())
+}
+
+pub(super) fn add_aliases<'a>(
+    db: &Connection,
+    source: i64,
+    row: i64,
+    aliases: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)
+        ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry";
+    let mut statement = db.prepare_cached(sql)?;
+    for alias in aliases {
+        statement.execute(params![source, alias, row])?;
+    }
+    Ok(())
+}

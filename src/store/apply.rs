@@ -1,0 +1,177 @@
+//! One refresh, written whole or not at all.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::aliases::{add_aliases, set_aliases};
+use super::files::write_files;
+use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
+use super::members::{add_members, joined, section_rows, sections_of, sections_of_source, set_members};
+use super::pack::encode;
+use super::sources::write_state;
+use super::{FileRow, SourceState, Store, StoreError, Withdrawn};
+use crate::changes::{ChangedEntry, Changes, NewEntry};
+use crate::model::{EntryId, Origin, Time};
+use crate::normalize::identity::KeyHash;
+
+/// One refresh of one source: entries, metadata, validators, next poll. Written whole or not at all.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    pub source: i64,
+    /// When the document was asked for.
+    pub now: Time,
+    pub changes: Changes,
+    /// The feed's metadata, where the document states any.
+    pub origin: Option<Origin>,
+    /// Its native id, if it may be published; taken when no id was chosen yet and no other feed has it.
+    pub feed_id: Option<String>,
+    pub state: SourceState,
+    /// Files that were read, and files that are no more.
+    pub files: Vec<FileRow>,
+    pub vanished: Vec<String>,
+}
+
+/// What a refresh changed for readers.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// Names of the sections whose documents may look different now; the empty one is the site.
+    pub sections: BTreeSet<String>,
+    pub new: Vec<EntryId>,
+    pub changed: Vec<EntryId>,
+    pub withdrawn: Vec<Withdrawn>,
+    /// Pages of local articles that are to be made again.
+    pub slugs: BTreeSet<String>,
+}
+
+impl Store {
+    /// Write one refresh.
+    pub async fn apply_refresh(&self, refresh: Refresh) -> Result<Applied, StoreError> {
+        if refresh.files.is_empty() && refresh.vanished.is_empty() {
+            self.write_patiently(move |db| apply(db, refresh)).await
+        } else {
+            // Somebody has just saved an article.
+            self.write(move |db| apply(db, refresh)).await
+        }
+    }
+}
+
+fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
+    let Refresh { source, now, changes, origin, feed_id, state, files, vanished } = refresh;
+    let mut applied = Applied::default();
+    if let Some(origin) = &origin {
+        let json = serde_json::to_string(origin)
+            .map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
+        let changed = db
+            .prepare_cached("UPDATE source SET origin = ?2 WHERE id = ?1 AND origin IS NOT ?2")?
+            .execute(params![source, json])?;
+        choose_feed_id(db, source, feed_id)?;
+        if changed > 0 {
+            // atom:source of every entry of it says something else now.
+            applied.sections.extend(sections_of_source(db, source)?);
+        }
+    }
+    if !changes.new.is_empty() {
+        let lookup = Lookup::new(db, source)?;
+        for entry in changes.new {
+            insert(db, source, now, entry, &lookup, &mut applied)?;
+        }
+    }
+    for entry in changes.changed {
+        update(db, source, entry, &mut applied)?;
+    }
+    for row in changes.withdrawn {
+        withdraw(db, row, now, &mut applied)?;
+    }
+    for hash in changes.still_gone {
+        let sql = "UPDATE gone SET carried = ?3 WHERE source = ?1 AND hash = ?2";
+        db.prepare_cached(sql)?.execute(params![source, hash.0, now.timestamp()])?;
+    }
+    write_files(db, source, &files, &vanished)?;
+    write_state(db, source, &state)?;
+    Ok(applied)
+}
+
+fn insert(
+    db: &Connection,
+    source: i64,
+    now: Time,
+    entry: NewEntry,
+    lookup: &Lookup,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let key = entry.key.hash();
+    let id = published_id(db, key, entry.publishable, lookup)?;
+    let slug = entry.slug.map(|slug| free_slug(db, slug, key)).transpose()?;
+    let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
+    let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
+    rows.sort_unstable();
+    let sql = "INSERT INTO entry
+        (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    db.prepare_cached(sql)?.execute(params![
+        source,
+        key.0,
+        key_text(&entry.key),
+        id,
+        slug,
+        now.timestamp(),
+        entry.effective.timestamp(),
+        entry.updated.timestamp(),
+        entry.print,
+        encode(&entry.json)?,
+        aliases,
+        joined(&rows),
+    ])?;
+    let row = db.last_insert_rowid();
+    add_aliases(db, source, row, aliases.chunks_exact(16))?;
+    add_members(db, row, entry.effective.timestamp(), &rows)?;
+    applied.sections.extend(entry.sections);
+    applied.new.push(EntryId(id));
+    applied.slugs.extend(slug);
+    Ok(())
+}
+
+fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Applied) -> Result<(), StoreError> {
+    applied.sections.extend(sections_of(db, entry.row)?);
+    let sql = "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = NULL, print = ?4, data = ?5 WHERE id = ?1
+        RETURNING published_id, slug, aliases, key";
+    let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, encode(&entry.json)?];
+    let (id, slug, known, old_key): (String, Option<String>, Vec<u8>, [u8; 16]) =
+        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let mut aliases = entry.aliases;
+    db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
+    if let Some(key) = &entry.key {
+        let hash = key.hash();
+        // The key it had stays known as an alias: a source may go back.
+        aliases.push(KeyHash(old_key));
+        let sql = "UPDATE OR IGNORE entry SET key = ?2, key_text = ?3 WHERE id = ?1";
+        db.prepare_cached(sql)?.execute(params![entry.row, hash.0, key_text(key)])?;
+    }
+    set_aliases(db, source, entry.row, &known, &aliases)?;
+    set_members(db, entry.row, &entry.sections)?;
+    applied.sections.extend(entry.sections);
+    applied.changed.push(EntryId(id));
+    applied.slugs.extend(slug);
+    Ok(())
+}
+
+fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Applied) -> Result<(), StoreError> {
+    applied.sections.extend(sections_of(db, row)?);
+    let sql = "UPDATE entry SET withdrawn = ?2 WHERE id = ?1 AND withdrawn IS NULL RETURNING published_id, slug";
+    let left = db
+        .prepare_cached(sql)?
+        .query_row(params![row, now.timestamp()], |row| Ok(Withdrawn { id: EntryId(row.get(0)?), slug: row.get(1)? }))
+        .optional()?;
+    if let Some(left) = &left {
+        let text: String =
+            db.prepare_cached("SELECT sections FROM entry WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
+        let sql = "INSERT OR REPLACE INTO tombstone (section, published_id, withdrawn) VALUES (?1, ?2, ?3)";
+        for section in section_rows(&text) {
+            db.prepare_cached(sql)?.execute(params![section, left.id.0, now.timestamp()])?;
+        }
+    }
+    set_members(db, row, &[])?;
+    applied.withdrawn.extend(left);
+    Ok(())
+}

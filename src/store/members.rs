@@ -1,0 +1,100 @@
+//! Which entry stands in which section: derived from entries and configuration, and rebuilt when the latter changes.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::pack::decode;
+use super::{Store, StoreError, time};
+use crate::model::{Stated, Time};
+
+impl Store {
+    /// Place a batch of stored entries anew, from `after` on in order of rows; the last row of it, until none is left.
+    pub async fn replace_members(
+        &self,
+        after: i64,
+        place: impl Fn(&str, &Stated, Time) -> Vec<String> + Send + 'static,
+    ) -> Result<Option<i64>, StoreError> {
+        self.write(move |db| {
+            let sql = "SELECT e.id, s.name, e.first_seen, e.data FROM entry e JOIN source s ON s.id = e.source
+                WHERE e.id > ?1 AND e.withdrawn IS NULL AND s.active = 1 ORDER BY e.id LIMIT 500";
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query([after])?;
+            let mut last = None;
+            while let Some(row) = rows.next()? {
+                let id: i64 = row.get(0)?;
+                let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
+                let sections = place(&row.get::<_, String>(1)?, &stated, time(row.get(2)?));
+                set_members(db, id, &sections)?;
+                last = Some(id);
+            }
+            Ok(last)
+        })
+        .await
+    }
+}
+
+pub(super) fn add_members(db: &Connection, row: i64, effective: i64, sections: &[i64]) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO member (section, effective, entry) VALUES (?1, ?2, ?3)";
+    let mut statement = db.prepare_cached(sql)?;
+    for section in sections {
+        statement.execute([*section, effective, row])?;
+    }
+    Ok(())
+}
+
+pub(super) fn joined(rows: &[i64]) -> String {
+    rows.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Let an entry stand in these sections and no others.
+pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Result<(), StoreError> {
+    let sql = "SELECT effective, sections FROM entry WHERE id = ?1";
+    let (effective, known): (i64, String) =
+        db.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut wanted = Vec::with_capacity(sections.len());
+    let mut statement = db.prepare_cached("SELECT id FROM section WHERE name = ?1")?;
+    for section in sections {
+        wanted.extend(statement.query_row([section], |row| row.get::<_, i64>(0)).optional()?);
+    }
+    wanted.sort_unstable();
+    let known: Vec<i64> = section_rows(&known).collect();
+    if known == wanted {
+        return Ok(());
+    }
+    let mut statement = db.prepare_cached("DELETE FROM member WHERE section = ?1 AND effective = ?2 AND entry = ?3")?;
+    for section in known.iter().filter(|section| !wanted.contains(section)) {
+        statement.execute([*section, effective, row])?;
+    }
+    let new: Vec<i64> = wanted.iter().filter(|section| !known.contains(section)).copied().collect();
+    add_members(db, row, effective, &new)?;
+    db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, joined(&wanted)])?;
+    Ok(())
+}
+
+pub(super) fn section_rows(text: &str) -> impl Iterator<Item = i64> + '_ {
+    text.split(' ').filter_map(|row| row.parse().ok())
+}
+
+pub(super) fn sections_of(db: &Connection, row: i64) -> Result<Vec<String>, StoreError> {
+    let text: String =
+        db.prepare_cached("SELECT sections FROM entry WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
+    section_names(db, section_rows(&text))
+}
+
+pub(super) fn sections_of_source(db: &Connection, source: i64) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT DISTINCT sections FROM entry WHERE source = ?1")?;
+    let texts: Vec<String> = statement.query_map([source], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let rows: BTreeSet<i64> = texts.iter().flat_map(|text| section_rows(text)).collect();
+    section_names(db, rows.into_iter())
+}
+
+fn section_names(db: &Connection, rows: impl Iterator<Item = i64>) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT name FROM section WHERE id = ?1")?;
+    let mut names = Vec::new();
+    for row in rows {
+        names.extend(statement.query_row([row], |row| row.get::<_, String>(0)).optional()?);
+    }
+    names.sort();
+    Ok(names)
+}

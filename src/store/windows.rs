@@ -1,0 +1,120 @@
+//! The windows that feeds are merged from, and single entries by their names.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::members::sections_of;
+use super::pack::decode;
+use super::sources::origin;
+use super::{Store, StoreError, Stored, time};
+use crate::model::{Entry, EntryId, Origin, Time, Tombstone};
+
+/// Which entries a window shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Row of a section.
+    Section(i64),
+    /// Row of a source.
+    Source(i64),
+}
+
+impl Store {
+    /// The newest entries, by effective date; all of those that share the last one's date are there too.
+    pub async fn window(&self, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
+        self.read(move |db| window(db, shown, count)).await
+    }
+
+    /// What was withdrawn from a section between two moments, newest first.
+    pub async fn tombstones(&self, section: i64, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
+        self.read(move |db| {
+            let sql = "SELECT published_id, withdrawn FROM tombstone WHERE section = ?1 AND withdrawn > ?2 AND withdrawn <= ?3
+                ORDER BY withdrawn DESC, published_id LIMIT 200";
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map([section, after.timestamp(), until.timestamp()], |row| {
+                Ok(Tombstone { id: EntryId(row.get(0)?), when: time(row.get(1)?) })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    pub async fn entry_by_id(&self, id: String) -> Result<Option<Stored>, StoreError> {
+        self.read(move |db| one(db, "e.published_id = ?1", &id)).await
+    }
+
+    pub async fn entry_by_slug(&self, slug: String) -> Result<Option<Stored>, StoreError> {
+        self.read(move |db| one(db, "e.slug = ?1", &slug)).await
+    }
+
+    /// Pages of local articles that stand, in order.
+    pub async fn slugs(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT slug FROM entry WHERE slug IS NOT NULL AND withdrawn IS NULL ORDER BY slug";
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+const STORED: &str =
+    "SELECT e.id, e.published_id, s.name, e.first_seen, e.effective, e.updated, e.slug, e.key_text, e.withdrawn,
+    e.data, s.feed_id, s.origin FROM entry e JOIN source s ON s.id = e.source";
+
+fn window(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
+    let count = i64::try_from(count.max(1)).unwrap_or(i64::MAX);
+    let (row, oldest, entries) = match shown {
+        Shown::Section(row) => (
+            row,
+            "SELECT effective FROM member WHERE section = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2",
+            format!(
+                "{STORED} JOIN member m ON m.entry = e.id WHERE m.section = ?1 AND m.effective >= ?2
+                ORDER BY m.effective DESC, m.entry DESC LIMIT ?3"
+            ),
+        ),
+        Shown::Source(row) => (
+            row,
+            "SELECT effective FROM entry WHERE source = ?1 AND withdrawn IS NULL ORDER BY effective DESC LIMIT 1 OFFSET ?2",
+            format!(
+                "{STORED} WHERE e.source = ?1 AND e.withdrawn IS NULL AND e.effective >= ?2
+                ORDER BY e.effective DESC, e.id DESC LIMIT ?3"
+            ),
+        ),
+    };
+    let oldest: Option<i64> =
+        db.prepare_cached(oldest)?.query_row(params![row, count - 1], |row| row.get(0)).optional()?;
+    let mut statement = db.prepare_cached(&entries)?;
+    // So many may share one date; a window stays bounded whatever a source states.
+    let most = count.saturating_mul(20);
+    let rows = statement.query_map(params![row, oldest.unwrap_or(i64::MIN), most], |row| Ok(stored(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, StoreError> {
+    let sql = format!("{STORED} WHERE {condition}");
+    let found = db.prepare_cached(&sql)?.query_row([value], |row| Ok(stored(row))).optional()?;
+    let Some(mut found) = found.transpose()? else { return Ok(None) };
+    found.sections = sections_of(db, found.row)?.into_iter().filter(|name| !name.is_empty()).collect();
+    Ok(Some(found))
+}
+
+fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
+    let source: String = row.get(2)?;
+    let fallback = || Origin { title: source.clone(), ..Origin::default() };
+    Ok(Stored {
+        row: row.get(0)?,
+        key_text: row.get(7)?,
+        withdrawn: row.get::<_, Option<i64>>(8)?.map(time),
+        origin: origin(row.get(10)?, row.get(11)?)?.unwrap_or_else(fallback),
+        sections: Vec::new(),
+        entry: Entry {
+            id: EntryId(row.get(1)?),
+            stated: decode(row.get_ref(9)?.as_blob().unwrap_or_default())?,
+            first_seen: time(row.get(3)?),
+            effective: time(row.get(4)?),
+            updated: time(row.get(5)?),
+            slug: row.get(6)?,
+            source,
+        },
+    })
+}
