@@ -251,7 +251,7 @@ fn parsed_source(source: &ParsedSource, context: &Context<'_>) -> Option<Origin>
     let url = |text: &Option<String>| text.as_deref().and_then(|text| links::web(text, context.tracking));
     let (link, feed) = (url(&source.link), url(&source.feed));
     let id = source.id.as_deref().map(str::trim).filter(|id| identity::is_publishable(id)).unwrap_or_default();
-    let title = source.title.as_deref().map(plain).filter(|title| !title.is_empty());
+    let title = source.title.as_ref().map(clean::title).filter(|title| !title.is_empty());
     let title = title.or_else(|| link.as_deref().or(feed.as_deref()).and_then(links::host))?;
     Some(Origin {
         id: id.to_owned(),

@@ -73,11 +73,11 @@ fn source(source: &ParsedSource) -> Value {
     if source.title.is_none() && source.link.is_none() && source.feed.is_none() && source.id.is_none() {
         return Value::Null;
     }
-    json!({ "title": source.title, "link": source.link.as_ref().or(source.feed.as_ref()), "id": source.id })
+    json!({ "title": source.title.as_ref().map(clean::title), "link": source.link.as_ref().or(source.feed.as_ref()), "id": source.id })
 }
 
 fn enclosure(enclosure: &Enclosure) -> Value {
-    json!({ "url": enclosure.url, "type": enclosure.media_type, "length": enclosure.length.map(|length| length.to_string()), "seconds": enclosure.duration_secs })
+    json!({ "url": enclosure.url, "type": enclosure.media_type, "length": enclosure.length, "seconds": enclosure.duration_secs })
 }
 
 fn people(people: &[Person]) -> Vec<Value> {

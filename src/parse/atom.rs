@@ -213,7 +213,7 @@ pub fn person<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<Pers
         return person::from_line(&line);
     }
     let mut person = Person::default();
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         match &*child.name {
             "name" => set(&mut person.name, reader.value(&child)),
             "email" => set(&mut person.email, reader.value(&child)),
@@ -228,10 +228,10 @@ pub fn person<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<Pers
 fn source<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<ParsedSource> {
     let mut source = ParsedSource::default();
     let mut links = Vec::new();
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         match &*child.name {
             "id" => set(&mut source.id, reader.value(&child)),
-            "title" => set(&mut source.title, construct(reader, &child).map(|text| text.value)),
+            "title" => set(&mut source.title, construct(reader, &child)),
             "link" => link(reader, &child, &mut links, &mut source.link),
             "updated" | "modified" => set(&mut source.updated, date(reader, &child)),
             "icon" => set(&mut source.icon, rss::link(reader, &child)),

@@ -68,7 +68,7 @@ pub fn entry_element<'a>(
         (Ns::Dc, "language") => entry.language = reader.value(element).or(entry.language.take()),
         (Ns::Dc | Ns::DcTerms, "rights") => set(&mut entry.rights, reader.value(element)),
         (Ns::Dc, "source") => {
-            let title = reader.value(element);
+            let title = text(reader, element, TextKind::Undeclared);
             set(&mut entry.source, title.map(|title| ParsedSource { title: Some(title), ..ParsedSource::default() }));
         }
         (Ns::DcTerms, "issued") => last(&mut entry.published, date(reader, element)),
@@ -81,6 +81,7 @@ pub fn entry_element<'a>(
         (Ns::Itunes, "subtitle") => set(&mut draft.teaser, text(reader, element, TextKind::Html)),
         (Ns::Itunes, "duration") => draft.duration_secs = reader.value(element).and_then(|text| seconds(&text)),
         (Ns::Itunes, "title") => set(&mut draft.title, text(reader, element, TextKind::Undeclared)),
+        (Ns::Itunes | Ns::GooglePlay, "category") => itunes_category(reader, element, &mut entry.categories),
         (Ns::Itunes | Ns::Media, "keywords") => keywords(reader, element, &mut entry.categories),
         (Ns::Media, _) => media(reader, element, entry, draft),
         (Ns::Podcast, "person") => {}
@@ -95,7 +96,7 @@ fn media<'a>(reader: &mut Reader<'a>, element: &Element<'a>, entry: &mut ParsedE
     let mut next = Some(element.clone());
     let mut level = floor;
     loop {
-        let Some(element) = next.take().or_else(|| reader.child(level)) else {
+        let Some(element) = next.take().or_else(|| reader.part(level)) else {
             if level <= floor {
                 return;
             }
@@ -146,7 +147,7 @@ fn image<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<String> {
 
 fn owner<'a>(reader: &mut Reader<'a>, element: &Element<'a>, draft: &mut Draft) {
     let mut person = Person::default();
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         match &*child.name {
             "name" => set(&mut person.name, reader.value(&child)),
             "email" => set(&mut person.email, reader.value(&child)),
@@ -165,7 +166,7 @@ fn itunes_category<'a>(reader: &mut Reader<'a>, element: &Element<'a>, categorie
         categories.extend(term.map(|term| Category { term, ..Category::default() }));
     };
     push(element);
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         push(&child);
     }
 }

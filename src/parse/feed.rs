@@ -151,7 +151,7 @@ pub struct ParsedEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ParsedSource {
     pub id: Option<String>,
-    pub title: Option<String>,
+    pub title: Option<Text>,
     /// Home page.
     pub link: Option<String>,
     /// The feed itself (rel="self", RSS `source/@url`).

@@ -1,5 +1,7 @@
 //! The last step over a document that has been read: addresses made absolute, limits held.
 
+use std::collections::HashMap;
+
 use url::Url;
 
 use super::feed::{ParsedEntry, ParsedFeed, ParsedSource, Repairs, Text, TextKind};
@@ -85,7 +87,7 @@ impl Bounds<'_> {
         self.links(&mut feed.links);
         self.url(&mut feed.icon);
         self.url(&mut feed.image);
-        self.name(&mut feed.language);
+        self.language(&mut feed.language);
         self.name(&mut feed.rights);
         self.name(&mut feed.generator);
         self.people(&mut feed.authors);
@@ -104,7 +106,7 @@ impl Bounds<'_> {
         self.people(&mut entry.authors);
         self.people(&mut entry.contributors);
         self.categories(&mut entry.categories);
-        self.name(&mut entry.language);
+        self.language(&mut entry.language);
         self.name(&mut entry.rights);
         self.url(&mut entry.comments);
         self.enclosures(&mut entry.enclosures);
@@ -116,7 +118,7 @@ impl Bounds<'_> {
 
     fn source(&mut self, source: &mut ParsedSource) {
         self.id(&mut source.id);
-        self.name(&mut source.title);
+        self.title(&mut source.title);
         self.url(&mut source.link);
         self.url(&mut source.feed);
         self.url(&mut source.icon);
@@ -167,6 +169,19 @@ impl Bounds<'_> {
         }
     }
 
+    /// A tag after RFC 5646, as far as it can be made one: some write `en_US`.
+    fn language(&mut self, language: &mut Option<String>) {
+        let Some(tag) = language else { return };
+        let subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let mended = tag.trim().replace('_', "-");
+        if mended.len() <= 35 && mended.split('-').all(subtag) {
+            *tag = mended;
+        } else {
+            *language = None;
+            self.repairs.note("language that is none");
+        }
+    }
+
     fn url(&mut self, url: &mut Option<String>) {
         if let Some(url) = url {
             resolve(url, self.base);
@@ -197,8 +212,27 @@ impl Bounds<'_> {
 
     fn enclosures(&mut self, enclosures: &mut Vec<Enclosure>) {
         enclosures.retain_mut(|enclosure| self.required_url(&mut enclosure.url));
-        let mut seen = std::collections::BTreeSet::new();
-        enclosures.retain(|enclosure| seen.insert(enclosure.url.clone()));
+        if enclosures.len() < 2 {
+            return;
+        }
+        // One file named twice (`enclosure` and `media:content`) is one: what the first leaves out, the other may say.
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut once: Vec<Enclosure> = Vec::new();
+        for enclosure in enclosures.drain(..) {
+            match places.get(&enclosure.url).and_then(|at| once.get_mut(*at)) {
+                Some(first) => {
+                    first.media_type = first.media_type.take().or(enclosure.media_type);
+                    first.length = first.length.or(enclosure.length);
+                    first.duration_secs = first.duration_secs.or(enclosure.duration_secs);
+                    first.title = first.title.take().or(enclosure.title);
+                }
+                None => {
+                    places.insert(enclosure.url.clone(), once.len());
+                    once.push(enclosure);
+                }
+            }
+        }
+        *enclosures = once;
         self.first(enclosures, self.limits.enclosures, "limit: enclosures");
     }
 

@@ -143,6 +143,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next child of an element that holds no entries. One that begins there means that the element lacks its end
+    /// tag: it ends, and the entry is read where it belongs.
+    pub fn part(&mut self, level: usize) -> Option<Element<'a>> {
+        let child = self.child(level)?;
+        if !ends_entry(child.tag.name) {
+            return Some(child);
+        }
+        self.tokens.repairs.note("element without its end tag");
+        self.pop_to(level.saturating_sub(1));
+        self.ahead = Some(child.tag);
+        None
+    }
+
     /// The text of an element and of all in it, references resolved. The element is consumed.
     pub fn text(&mut self, element: &Element<'a>) -> Cow<'a, str> {
         let mut out = Cow::Borrowed("");

@@ -185,7 +185,7 @@ fn enclosure<'a>(reader: &Reader<'a>, element: &Element<'a>) -> Option<Enclosure
 /// `<source url="...">Title</source>`
 fn source<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<ParsedSource> {
     let feed = element.attribute("url").map(|url| reader.resolve(&url));
-    let title = reader.value(element);
+    let title = text(reader, element, TextKind::Undeclared);
     (feed.is_some() || title.is_some()).then(|| ParsedSource { title, feed, ..ParsedSource::default() })
 }
 
@@ -196,7 +196,7 @@ pub fn category<'a>(reader: &mut Reader<'a>, element: &Element<'a>) -> Option<Ca
 }
 
 fn image<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut ParsedFeed) {
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         if &*child.name == "url" {
             set(&mut feed.image, link(reader, &child));
         }
@@ -204,7 +204,7 @@ fn image<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut ParsedFe
 }
 
 fn skip_hours<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut ParsedFeed) {
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         let hour = reader.value(&child).and_then(|hour| hour.parse::<u8>().ok()).filter(|hour| *hour <= 24);
         // Some count 1 to 24.
         if let Some(hour) = hour.map(|hour| hour % 24).filter(|hour| !feed.hints.skip_hours.contains(hour)) {
@@ -214,7 +214,7 @@ fn skip_hours<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut Par
 }
 
 fn skip_days<'a>(reader: &mut Reader<'a>, element: &Element<'a>, feed: &mut ParsedFeed) {
-    while let Some(child) = reader.child(element.level) {
+    while let Some(child) = reader.part(element.level) {
         let day = reader.value(&child).and_then(|day| day.parse::<chrono::Weekday>().ok());
         let day = day.and_then(|day| u8::try_from(day.num_days_from_monday()).ok());
         if let Some(day) = day.filter(|day| !feed.hints.skip_days.contains(day)) {
