@@ -18,6 +18,7 @@ use super::sources::{self, Context, Sources};
 use super::table::{Desk, Located, Span, Table, mask_secrets};
 use super::value::{self, Wrong, nearest};
 use crate::model::{OriginName, OriginNames, Section};
+use crate::schedule::queue::{self, Budget};
 
 pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Complaints> {
     let quoted = &file.quoted;
@@ -39,11 +40,13 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
 
     let publish = publish(&root.table("publish"), &paths, &sources);
     let fetching = root.table("fetch");
+    let fetch = fetch(&fetching);
     let settings = Settings {
         server: server(&root.table("server")),
         store: store(&root.table("store"), locations),
         publish,
-        fetch: fetch(&fetching),
+        hosts: hosts(&root, &fetch),
+        fetch,
         schedule: schedule(&root.table("schedule"), zone),
         origins: origins(&root),
         residue: residue(&root.table("articles")),
@@ -277,6 +280,35 @@ fn fetch(table: &Table<'_>) -> FetchSettings {
         table.desk.warn(&table.key_span("proxy"), wrong.next("let the proxy refuse private addresses"));
     }
     settings
+}
+
+/// `[hosts.NAME]`: the name of a bucket, as it is told from a URL.
+fn hosts(root: &Table<'_>, fetch: &FetchSettings) -> HashMap<String, Budget> {
+    let mut hosts = HashMap::new();
+    for (key, table) in root.named("hosts") {
+        let usual = fetch.budget();
+        let budget = Budget {
+            connections: table.number("connections").map_or(usual.connections, counted),
+            interval: table.duration("interval").and_then(|i| TimeDelta::from_std(i).ok()).unwrap_or(usual.interval),
+        };
+        let written = key.value.trim();
+        let url = url::Url::parse(&format!("http://{written}/")).ok();
+        match url.as_ref().map(queue::bucket).filter(|bucket| !bucket.is_empty()) {
+            Some(bucket) if bucket == written => {
+                hosts.insert(bucket, budget);
+            }
+            Some(bucket) => {
+                let wrong = Wrong::new(format!("{written:?} is not what a budget is kept for"));
+                let next = "one is kept for a whole domain as it is registered, or for an IP address with its port";
+                root.desk.error(&key.span, wrong.meant(format!("[hosts.\"{bucket}\"]")).next(next));
+            }
+            None => {
+                let wrong = Wrong::new(format!("{written:?} is no host"));
+                root.desk.error(&key.span, wrong.next("write [hosts.\"example.org\"]"));
+            }
+        }
+    }
+    hosts
 }
 
 fn schedule(table: &Table<'_>, zone: Tz) -> ScheduleSettings {

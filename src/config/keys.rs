@@ -105,6 +105,7 @@ pub const ROOT: &[Key] = &[
     key("store", Kind::Table(STORE), "Where entries are kept, and for how long."),
     key("publish", Kind::Table(PUBLISH), "What happens to the finished feeds besides being served."),
     key("fetch", Kind::Table(FETCH), "How other people's servers are asked."),
+    key("hosts", Kind::Named(HOST), "What single domains may be asked; for all others [fetch] says it."),
     key("schedule", Kind::Table(SCHEDULE), "When sources are asked."),
     key("articles", Kind::Table(ARTICLES), "How local articles are read."),
     key("origins", Kind::Named(ORIGIN), "Publishers by the short name under which articles credit them."),
@@ -163,6 +164,12 @@ pub const FETCH: &[Key] = &[
         "Query parameters that leave links, besides utm_* and the like.",
     )
     .or("[]"),
+];
+
+/// `[hosts."example.org"]`
+pub const HOST: &[Key] = &[
+    key("connections", Kind::Number(1, 64), "Connections to it at once; absent: host-connections of [fetch]."),
+    key("interval", Kind::Duration(0, DAY), "Least time between two requests to it; absent: host-interval of [fetch]."),
 ];
 
 pub const SCHEDULE: &[Key] = &[

@@ -1,5 +1,6 @@
 //! The configuration as working types: checked, resolved, ready to use. Nothing in here can be wrong any more.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::fetch::address::AllowNetwork;
 use crate::model::{OriginNames, Section};
 pub use crate::parse::plain::SectionLine;
 use crate::schedule::cron::CronLine;
+use crate::schedule::queue::Budget;
 use crate::sections::Rule;
 
 pub use crate::schedule::Cadence;
@@ -25,6 +27,8 @@ pub struct Settings {
     pub store: StoreSettings,
     pub publish: Publish,
     pub fetch: FetchSettings,
+    /// Budgets of single buckets; all others have that of `fetch`.
+    pub hosts: HashMap<String, Budget>,
     pub schedule: ScheduleSettings,
     pub origins: OriginNames,
     /// Further lines of web forms that articles drop (`[articles] residue`), lower-case.
@@ -172,6 +176,14 @@ pub struct Secret(pub String);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("(secret)")
+    }
+}
+
+impl FetchSettings {
+    /// What a host may be asked of which nothing else is said.
+    pub fn budget(&self) -> Budget {
+        let interval = TimeDelta::from_std(self.host_interval).unwrap_or(TimeDelta::seconds(1));
+        Budget { connections: self.host_connections, interval }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::merge;
 use crate::model::{Section, Time};
 use crate::parse::plain::Vocabulary;
 use crate::publish::{self, Live};
-use crate::schedule::{Failure, Outage, queue};
+use crate::schedule::{Failure, Outage, Poll, queue};
 use crate::sections::{Placer, SourceRules};
 use crate::store::{SectionRow, Store, StoreError};
 
@@ -236,11 +236,11 @@ impl Newsdesk {
     }
 
     /// Note how a host answered; is what fails our own line?
-    fn outage_is_ours(&self, source: &Source, failure: Option<Failure>, now: Time) -> bool {
+    fn outage_is_ours(&self, source: &Source, failure: Option<Failure>, poll: &Poll, now: Time) -> bool {
         let Place::Feed(url) = &source.place else { return false };
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        outage.note(&queue::bucket(url), failure, now);
-        outage.is_ours(now)
+        outage.note(&queue::bucket(url), failure, poll.proven(), now);
+        outage.freezes(poll, now)
     }
 }
 

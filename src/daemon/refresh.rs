@@ -309,7 +309,7 @@ impl Newsdesk {
     ) -> Refreshing {
         let (failure, retry_after) = (cause.kind(), cause.retry_after());
         let bucket = queue::bucket(&cause.url);
-        let frozen = self.outage_is_ours(&source, Some(failure), now);
+        let frozen = self.outage_is_ours(&source, Some(failure), &state.poll, now);
         // What our own outage breaks says nothing against the address that was moved to.
         if !frozen {
             state.poll.moved.failed(configured);
@@ -369,7 +369,7 @@ impl Newsdesk {
     /// A refresh that worked: when next, and a state that says so.
     fn well(&self, source: &Source, state: &mut SourceState, words: &str, now: Time) -> NextPoll {
         if matches!(source.place, Place::Feed(_)) {
-            self.outage_is_ours(source, None, now);
+            self.outage_is_ours(source, None, &state.poll, now);
         }
         state.last_try = Some(now);
         state.last_success = Some(now);

@@ -17,7 +17,7 @@ use super::{Newsdesk, StartError, memory, now};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
-use crate::schedule::queue::{self, Budget, Learned, Next, Queue};
+use crate::schedule::queue::{self, Next, Queue, Taught};
 use crate::schedule::{self};
 use crate::store::StoreError;
 
@@ -210,9 +210,8 @@ struct Loop {
 impl Loop {
     fn new(newsdesk: Newsdesk) -> Loop {
         let fetch = &newsdesk.settings.fetch;
-        let interval = TimeDelta::from_std(fetch.host_interval).unwrap_or(TimeDelta::seconds(1));
         Loop {
-            feeds: Queue::new(Budget { connections: fetch.host_connections, interval }),
+            feeds: Queue::new(fetch.budget(), newsdesk.settings.hosts.clone()),
             folders_due: BTreeSet::new(),
             folders: HashMap::new(),
             running: JoinSet::new(),
@@ -238,11 +237,11 @@ impl Loop {
     /// Every source waits for its own time; folders are scanned at once, since they may have changed meanwhile.
     async fn schedule_all(&mut self) -> Result<(), StoreError> {
         let states = self.newsdesk.store.states().await?;
-        let learned = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
-        for (bucket, learned) in serde_json::from_str::<BTreeMap<String, Learned>>(&learned).unwrap_or_default() {
-            self.feeds.learn(&bucket, learned);
-        }
+        let taught = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
         let now = now();
+        for (bucket, taught) in serde_json::from_str::<BTreeMap<String, Taught>>(&taught).unwrap_or_default() {
+            self.feeds.teach(&bucket, taught, now);
+        }
         for source in &self.newsdesk.settings.sources.clone() {
             let state = states.get(&source.name);
             if let Some(trouble) = state.and_then(|state| state.trouble.as_ref()) {
@@ -401,18 +400,20 @@ impl Loop {
         let bucket = refused.bucket.as_deref().unwrap_or(&bucket);
         if refused.limited {
             self.feeds.refused(bucket, refused.retry_after, started, now);
-            self.remember_hosts();
         }
         if let Some(wait) = refused.retry_after {
             self.feeds.park(bucket, now + wait, now);
+        }
+        if refused.limited || refused.retry_after.is_some() {
+            self.remember_hosts();
         }
     }
 
     /// What hosts have taught by refusing is not to be learned again after a restart.
     fn remember_hosts(&mut self) {
-        let learned: BTreeMap<String, Learned> =
-            self.feeds.learned().into_iter().map(|(bucket, learned)| (bucket.to_string(), learned)).collect();
-        let Ok(json) = serde_json::to_string(&learned) else { return };
+        let taught: BTreeMap<String, Taught> =
+            self.feeds.taught().into_iter().map(|(bucket, taught)| (bucket.to_string(), taught)).collect();
+        let Ok(json) = serde_json::to_string(&taught) else { return };
         let store = self.newsdesk.store.clone();
         self.aside.spawn(async move {
             if let Err(cause) = store.set_meta(HOSTS, json).await {

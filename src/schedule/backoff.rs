@@ -12,9 +12,18 @@ use crate::model::Time;
 pub const GONE_AGAIN: TimeDelta = TimeDelta::days(30);
 /// A 403 this soon after a 429 is a 429: some hosts block those who came too often.
 const SOON: TimeDelta = TimeDelta::hours(6);
-/// While the fault is ours, we look again after a quarter of the interval, within these bounds: soon enough for those
+/// While the fault is ours, we look again so soon, then ever more rarely, up to the usual interval: soon enough for those
 /// who wait, and no storm of thousands of sources.
-const OUTAGE_RETRY: (TimeDelta, TimeDelta) = (TimeDelta::minutes(2), TimeDelta::minutes(15));
+const OUTAGE_RETRY: TimeDelta = TimeDelta::minutes(2);
+/// Nobody's fault for so long, though others are reached meanwhile, is theirs after all.
+const LONGEST_OUTAGE: TimeDelta = TimeDelta::hours(24);
+/// After so many failures in a row a source is known to be broken.
+pub(super) const LONG_BROKEN: u32 = 5;
+/// A source that never answered yet: somebody has just written it down and waits, and the network of a machine that is
+/// being set up often comes late. Minutes after the first failure, the second ...; then the usual backoff.
+const NEWCOMER: [i64; 4] = [1, 3, 10, 30];
+/// The same for one that was reached and refused us, or is no feed: nothing that time mends soon.
+const NEWCOMER_REFUSED: [i64; 2] = [15, 60];
 
 /// Why a poll failed, as far as it matters for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +81,13 @@ impl Failure {
         matches!(self, Gone | NotFound | Forbidden | TooMany | Refused | Settings | Ours | AddressRefused)
     }
 
-    fn words(self) -> &'static str {
+    /// Did somebody answer, though not as hoped? What does not mend by itself within minutes.
+    fn answered(self) -> bool {
+        use Failure::*;
+        !matches!(self, Dns | Connect | Tls | Timeout | CutShort | Protocol | Unavailable | ServerError | Ours)
+    }
+
+    pub(super) fn words(self) -> &'static str {
         use Failure::*;
         match self {
             Gone => "gone (410)",
@@ -135,7 +150,7 @@ pub(super) fn delay(poll: &Poll, interval: TimeDelta, now: Time) -> Option<Delay
     let failure = poll.last_failure?;
     if poll.frozen {
         let reason = format!("most hosts fail, so the fault is taken to be ours ({failure})");
-        let wait = (interval / 4).max(OUTAGE_RETRY.0).min(OUTAGE_RETRY.1).min(interval);
+        let wait = doubled(OUTAGE_RETRY, poll.frozen_times.saturating_sub(1)).min(interval);
         return Some(Delay { until: now + wait, exact: false, reason });
     }
     if let Some(until) = poll.parked_until {
@@ -146,13 +161,28 @@ pub(super) fn delay(poll: &Poll, interval: TimeDelta, now: Time) -> Option<Delay
         Failure::Gone if poll.gone_times < 2 => (LONGEST_WAIT, format!("{failure}, asked again after a day")),
         Failure::Gone => (GONE_AGAIN, format!("{failure}, asked again every month")),
         Failure::TooMany => (backed_off(interval, poll.limited_times), format!("{failure}")),
-        _ if poll.failures == 1 => (backed_off(interval, 1), format!("after a failure: {failure}")),
         _ => {
-            let times = poll.failures;
-            (backed_off(interval, times), format!("after {times} failures in a row, last: {failure}"))
+            let usual = backed_off(interval, poll.failures);
+            let wait = newcomer(poll, failure).map_or(usual, |soon| soon.min(usual));
+            let reason = match (poll.failures, poll.last_success) {
+                (1, Some(_)) => format!("after a failure: {failure}"),
+                (1, None) => format!("after its first try failed: {failure}"),
+                (times, _) => format!("after {times} failures in a row, last: {failure}"),
+            };
+            (wait, reason)
         }
     };
     Some(Delay { until: now + wait, exact: false, reason })
+}
+
+/// The short ladder of a source that never answered yet. `None`: it did, or the ladder is at its end.
+fn newcomer(poll: &Poll, failure: Failure) -> Option<TimeDelta> {
+    if poll.last_success.is_some() {
+        return None;
+    }
+    let ladder: &[i64] = if failure.answered() { &NEWCOMER_REFUSED } else { &NEWCOMER };
+    let step = usize::try_from(poll.failures.saturating_sub(1)).ok()?;
+    ladder.get(step).map(|minutes| TimeDelta::minutes(*minutes))
 }
 
 /// `interval` x 2^`times`, at most a day (or the interval itself, where that is longer).
@@ -168,7 +198,8 @@ fn doubled(wait: TimeDelta, times: u32) -> TimeDelta {
 /// Tells an outage of ours from troubles of theirs: when of at least five hosts asked within five minutes over 60 %
 /// fail, counters freeze.
 ///
-/// An answer with a 4xx status is a failure of the source, but proves that the line works.
+/// An answer with a 4xx status is a failure of the source, but proves that the line works. A host that never answered
+/// says nothing of our line once another has: an old list of subscriptions is mostly dead, and must not freeze itself.
 #[derive(Debug, Default)]
 pub struct Outage {
     /// Oldest first; a host asked again stands here twice, the later one counts.
@@ -176,16 +207,25 @@ pub struct Outage {
     /// Host -> when it was asked last, and whether it failed.
     hosts: HashMap<String, (Time, bool)>,
     failing: usize,
+    /// When anybody was reached last.
+    reached: Option<Time>,
 }
 
 impl Outage {
     const WINDOW: TimeDelta = TimeDelta::minutes(5);
     const LEAST_HOSTS: usize = 5;
 
-    /// `host`: its bucket. `failure`: `None` for a success.
-    pub fn note(&mut self, host: &str, failure: Option<Failure>, now: Time) {
+    /// `host`: its bucket. `failure`: `None` for a success. `proven`: the source has answered before, and not failed many
+    /// times in a row since.
+    pub fn note(&mut self, host: &str, failure: Option<Failure>, proven: bool, now: Time) {
         self.forget(now);
         let failed = failure.is_some_and(|failure| !failure.reached());
+        if failed && !proven && self.reached.is_some() {
+            return;
+        }
+        if !failed {
+            self.reached = Some(now);
+        }
         if let Some((_, before)) = self.hosts.insert(host.to_owned(), (now, failed)) {
             self.failing -= usize::from(before);
         }
@@ -200,7 +240,17 @@ impl Outage {
         asked >= Self::LEAST_HOSTS && self.failing * 10 > asked * 6
     }
 
+    /// Is it ours for this source too? Not for ever, when others are reached meanwhile.
+    pub fn freezes(&mut self, poll: &Poll, now: Time) -> bool {
+        let long = poll
+            .frozen_since
+            .is_some_and(|since| now - since > LONGEST_OUTAGE && self.reached.is_some_and(|reached| reached > since));
+        self.is_ours(now) && !long
+    }
+
     fn forget(&mut self, now: Time) {
+        // Before the clock was set back.
+        self.reached = self.reached.map(|at| at.min(now));
         // What lies in the future was asked before the clock was set back.
         let stale = |at: Time| at > now || now - at > Self::WINDOW;
         while self.asked.front().is_some_and(|(at, _)| stale(*at)) {

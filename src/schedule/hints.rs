@@ -20,8 +20,10 @@ const AFTER_SKIPPED: TimeDelta = TimeDelta::minutes(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Freshness {
-    /// Cache-Control `max-age` less `Age`; zero for `no-cache` and `no-store`. Outranks `expires`. `s-maxage` is not ours.
+    /// Cache-Control `max-age`; zero for `no-cache` and `no-store`. Outranks `expires`. `s-maxage` is not ours.
     pub max_age: Option<Duration>,
+    /// How long the answer had lain in caches when it came: that much less of `max_age` is left.
+    pub age: Duration,
     /// `Expires`, moved by the difference between the publisher's `Date` and our clock.
     pub expires: Option<Time>,
 }
@@ -35,19 +37,18 @@ impl Freshness {
         date: Option<&str>,
         now: Time,
     ) -> Freshness {
-        let max_age = max_age(cache_control).map(|seconds| {
-            let age = age.and_then(delta_seconds).unwrap_or(0);
-            Duration::from_secs(seconds.saturating_sub(age))
-        });
+        let max_age = max_age(cache_control).map(Duration::from_secs);
+        let age = Duration::from_secs(age.and_then(delta_seconds).unwrap_or(0));
         let skew = date.and_then(http_date).map_or(TimeDelta::zero(), |date| now - date);
         let expires = expires.and_then(http_date).and_then(|at| at.checked_add_signed(skew));
-        Freshness { max_age, expires }
+        Freshness { max_age, age, expires }
     }
 
-    /// After a 304: what it says replaces what was known, what it leaves out stays (RFC 9111 §4.3.4).
+    /// After a 304: what it says replaces what was known, what it leaves out stays (RFC 9111 §4.3.4). Its `Age` is its
+    /// own: one that states none comes from the publisher just now.
     pub fn updated(self, by: Freshness) -> Freshness {
         match by {
-            Freshness { max_age: None, expires: None } => self,
+            Freshness { max_age: None, expires: None, age } => Freshness { age, ..self },
             // A new max-age outranks; a new Expires alone cannot be told from a dropped max-age, so the head counts whole.
             by => by,
         }
@@ -68,7 +69,10 @@ pub fn retry_after(value: &str, date: Option<&str>, now: Time) -> Option<TimeDel
 pub(super) fn wish(freshness: &Freshness, hints: &Hints, now: Time) -> Option<(TimeDelta, String)> {
     let minutes = |minutes: Option<u32>| minutes.map(|minutes| TimeDelta::minutes(i64::from(minutes)));
     let http = match (freshness.max_age, freshness.expires) {
-        (Some(age), _) => Some((TimeDelta::from_std(age).unwrap_or(LONGEST_WAIT), "Cache-Control max-age")),
+        (Some(lasts), _) => {
+            let left = lasts.saturating_sub(freshness.age);
+            Some((TimeDelta::from_std(left).unwrap_or(LONGEST_WAIT), "Cache-Control max-age"))
+        }
         (None, Some(expires)) => Some((expires - now, "Expires")),
         (None, None) => None,
     };

@@ -9,12 +9,14 @@
 //! backoff  failures, parking, 410, and the outage that is ours
 //! moved    permanent redirects: adopted after three agreeing successes, left after three failures
 //! cron     the operator's word
+//! learned  the rate that a host allows, from its refusals
 //! queue    due sources in buckets of their hosts, so that none delays another
 //! ```
 
 pub mod backoff;
 pub mod cron;
 pub mod hints;
+pub mod learned;
 pub mod moved;
 pub mod queue;
 pub mod rhythm;
@@ -78,6 +80,9 @@ pub struct Poll {
     pub last_failure: Option<Failure>,
     /// The failures are ours: more than half of all hosts fail, so nothing is held against this one.
     pub frozen: bool,
+    /// Since when, and how many tries in a row.
+    pub frozen_since: Option<Time>,
+    pub frozen_times: u32,
     /// The first 410 since the last success.
     pub gone_since: Option<Time>,
     /// How often the source was found gone since then.
@@ -139,6 +144,11 @@ impl Poll {
         }
     }
 
+    /// Has it answered before, and not been failing for long? Only then do its failures say something of our own line.
+    pub fn proven(&self) -> bool {
+        self.last_success.is_some() && self.failures < backoff::LONG_BROKEN
+    }
+
     /// Time in which nobody looked (we were down, the clock jumped, or was set back) is no silence of the source: what
     /// was seen before moves along with it.
     fn unwatched(&mut self, elapsed: TimeDelta) {
@@ -151,21 +161,30 @@ impl Poll {
         self.last_success = Some(now);
         self.failures = 0;
         self.last_failure = None;
-        self.frozen = false;
+        self.thaw();
         self.gone_since = None;
         self.gone_times = 0;
         self.limited_times = 0;
         self.parked_until = None;
     }
 
+    fn thaw(&mut self) {
+        self.frozen = false;
+        self.frozen_since = None;
+        self.frozen_times = 0;
+    }
+
     fn failed(&mut self, failure: Failure, retry_after: Option<TimeDelta>, frozen: bool, now: Time) {
         let failure = backoff::meaning(failure, self.limited_at, now);
         self.last_failure = Some(failure);
-        self.frozen = frozen;
         self.parked_until = None;
         if frozen {
+            self.frozen = true;
+            self.frozen_since.get_or_insert(now);
+            self.frozen_times = self.frozen_times.saturating_add(1);
             return;
         }
+        self.thaw();
         self.failures = self.failures.saturating_add(1);
         if failure == Failure::Gone {
             self.gone_since.get_or_insert(now);
@@ -211,7 +230,7 @@ pub fn resume(next: Time, last_try: Option<Time>, now: Time) -> Time {
 fn adaptive(bounds: Bounds, poll: &Poll, now: Time, name: &str) -> NextPoll {
     let pace = rhythm::pace(&poll.seen, bounds, now);
     if let Some(delay) = backoff::delay(poll, pace.wait, now) {
-        return delayed(delay, now, name);
+        return after_failure(delay, poll, now, name);
     }
     let wish = hints::wish(&poll.freshness, &poll.hints, now);
     let (wait, reason) = match wish {
@@ -223,6 +242,23 @@ fn adaptive(bounds: Bounds, poll: &Poll, now: Time, name: &str) -> NextPoll {
     match hints::unskipped(&poll.hints, at, now, name) {
         Some(later) => NextPoll { at: later, reason: format!("at {}: {}", clock(later, now), hints::SKIPPED) },
         None => NextPoll { at, reason: format!("in {}: {reason}", span(wait)) },
+    }
+}
+
+/// What was said with the last success still holds: an update by hand that fails is no reason to come back early.
+fn after_failure(delay: backoff::Delay, poll: &Poll, now: Time, name: &str) -> NextPoll {
+    let next = delayed(delay, now, name);
+    let wish = poll.last_success.and_then(|success| {
+        let (wish, who) = hints::wish(&poll.freshness, &poll.hints, success)?;
+        Some((success + wish, who)).filter(|(until, _)| *until > next.at)
+    });
+    let next = match wish {
+        Some((at, who)) => NextPoll { at, reason: format!("in {}: {who}", span(at - now)) },
+        None => next,
+    };
+    match hints::unskipped(&poll.hints, next.at, now, name) {
+        Some(at) if at > next.at => NextPoll { at, reason: format!("at {}: {}", clock(at, now), hints::SKIPPED) },
+        _ => next,
     }
 }
 

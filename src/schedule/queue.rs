@@ -12,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::LONGEST_WAIT;
+pub use super::learned::Learned;
 use crate::model::Time;
 
-/// The slowest rate that is learned from a host's refusals.
-const SLOWEST: TimeDelta = TimeDelta::hours(1);
-/// Once in this time a learned interval comes a quarter closer to the one that was too short.
-const EASED_EVERY: TimeDelta = TimeDelta::hours(24);
-/// After this time without a refusal, what was too short then is tried again.
-const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(7);
+/// When a parked host may be asked again, what has piled up comes back one at a time, in a twentieth of the parking
+/// each, and no slower than this.
+const RETURNING: (i32, TimeDelta) = (20, TimeDelta::seconds(30));
 
 /// The bucket of a URL: its registrable domain (by the public suffix list); for an IP address the host and port.
 pub fn bucket(url: &Url) -> String {
@@ -44,6 +42,14 @@ pub struct Budget {
     pub interval: TimeDelta,
 }
 
+/// What a host has taught us: for the store, so that a restart asks nobody early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Taught {
+    pub learned: Option<Learned>,
+    pub parked: Option<Time>,
+}
+
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -59,6 +65,8 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Queue {
     default: Budget,
+    /// Of buckets that have one of their own.
+    budgets: HashMap<String, Budget>,
     buckets: HashMap<Arc<str>, Bucket>,
     /// Source -> where it waits.
     waiting: HashMap<Arc<str>, (Arc<str>, Place)>,
@@ -75,11 +83,15 @@ type Place = (Time, u64);
 
 #[derive(Debug, Default)]
 struct Bucket {
+    /// The operator's for this host.
+    budget: Option<Budget>,
     waiting: BTreeMap<Place, Arc<str>>,
     running: usize,
     /// No start before: the interval since the last one.
     next_start: Option<Time>,
     parked: Option<Time>,
+    /// After parking: the time between two starts, until nothing that is due waits any more.
+    returning: Option<TimeDelta>,
     learned: Option<Learned>,
     /// The turn of its last start: whoever has waited longer is before it.
     served: u64,
@@ -87,37 +99,12 @@ struct Bucket {
     ready: Option<(Time, u64)>,
 }
 
-/// A rate that a host has taught us by refusing: found by halving the distance, from the polite side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Learned {
-    /// Between two starts, milliseconds.
-    pub interval_millis: i64,
-    /// The interval at which the host refused, milliseconds: not gone below until it is forgotten.
-    pub too_short_millis: i64,
-    /// The last refusal.
-    pub refused: Time,
-    /// The last refusal, or the last time that the interval was eased.
-    pub since: Time,
-}
-
-impl Learned {
-    fn interval(&self) -> TimeDelta {
-        TimeDelta::milliseconds(self.interval_millis)
-    }
-
-    fn eased(self, now: Time) -> Learned {
-        let forgotten = now - self.refused >= FORGOTTEN_AFTER;
-        let too_short_millis = if forgotten { self.too_short_millis / 2 } else { self.too_short_millis };
-        let distance = (self.interval_millis - too_short_millis).max(0);
-        Learned { interval_millis: too_short_millis + distance / 4 * 3, too_short_millis, since: now, ..self }
-    }
-}
-
 impl Queue {
-    /// `default`: the budget of hosts of which nothing is learned.
-    pub fn new(default: Budget) -> Queue {
+    /// `default`: the budget of hosts of which nothing is learned. `budgets`: of some buckets, another one.
+    pub fn new(default: Budget, budgets: HashMap<String, Budget>) -> Queue {
         Queue {
             default,
+            budgets,
             buckets: HashMap::new(),
             waiting: HashMap::new(),
             ready: BTreeSet::new(),
@@ -144,9 +131,14 @@ impl Queue {
             Some((known, _)) => known.clone(),
             None => bucket.into(),
         };
-        self.buckets.entry(bucket.clone()).or_default().waiting.insert(place, source.clone());
+        self.bucket(&bucket).waiting.insert(place, source.clone());
         self.waiting.insert(source, (bucket.clone(), place));
         self.settle(&bucket);
+    }
+
+    fn bucket(&mut self, name: &str) -> &mut Bucket {
+        let budget = || self.budgets.get(name).copied();
+        self.buckets.entry(name.into()).or_insert_with(|| Bucket { budget: budget(), ..Bucket::default() })
     }
 
     /// Forgets a source that waits; `false`: it does not.
@@ -172,9 +164,12 @@ impl Queue {
         let Some(waits) = self.buckets.get_mut(&bucket) else { return Next::Idle };
         let Some((_, source)) = waits.waiting.pop_first() else { return Next::Idle };
         waits.served = self.turns;
-        waits.ease(default.interval, now);
+        waits.ease(default, now);
         waits.running += 1;
         waits.next_start = Some(now + waits.interval(default));
+        if waits.waiting.first_key_value().is_none_or(|((due, _), _)| *due > now) {
+            waits.returning = None;
+        }
         self.waiting.remove(&source);
         self.settle(&bucket);
         Next::Start { source, bucket }
@@ -193,47 +188,45 @@ impl Queue {
     pub fn park(&mut self, bucket: &str, until: Time, now: Time) {
         self.notice_clock(now);
         let until = until.min(now + LONGEST_WAIT);
-        let waits = self.buckets.entry(bucket.into()).or_default();
+        let waits = self.bucket(bucket);
         waits.parked = Some(waits.parked.map_or(until, |parked| parked.max(until)));
+        let pause = ((until - now) / RETURNING.0).clamp(TimeDelta::zero(), RETURNING.1);
+        waits.returning = waits.returning.max(Some(pause));
         self.settle_named(bucket);
     }
 
-    /// The host refused a request that was started at `started` for being one too many. With `retry_after` it tells how
-    /// much longer the interval should have been, else it is doubled. Refusals of requests that were under way when the
-    /// last one was learned teach nothing new.
+    /// The host refused a request that was started at `started` for being one too many. Refusals of requests that were
+    /// under way when the last one was learned teach nothing new.
     pub fn refused(&mut self, bucket: &str, retry_after: Option<TimeDelta>, started: Time, now: Time) {
         self.notice_clock(now);
         let default = self.default;
-        let waits = self.buckets.entry(bucket.into()).or_default();
+        let waits = self.bucket(bucket);
         if waits.learned.is_some_and(|learned| started < learned.refused) {
             return;
         }
-        let too_short = waits.interval(default);
-        let second = TimeDelta::seconds(1);
-        let interval = match retry_after {
-            // A little more than was asked for: clocks differ.
-            Some(wait) => too_short + wait.clamp(TimeDelta::zero(), SLOWEST) + second,
-            None => too_short.max(second) * 2,
-        };
-        let interval = interval.min(SLOWEST);
-        waits.learned = Some(Learned {
-            interval_millis: interval.num_milliseconds(),
-            too_short_millis: too_short.num_milliseconds(),
-            refused: now,
-            since: now,
-        });
-        waits.next_start = waits.next_start.max(Some(now + interval));
+        let learned = Learned::from_refusal(waits.learned, waits.interval(default), retry_after, now);
+        waits.learned = Some(learned);
+        waits.next_start = waits.next_start.max(Some(now + learned.interval()));
         self.settle_named(bucket);
     }
 
+    /// When the host refused us last, as far as it is remembered.
+    pub fn refused_at(&self, bucket: &str) -> Option<Time> {
+        self.buckets.get(bucket)?.learned.map(|learned| learned.refused)
+    }
+
     /// What hosts have taught, for the store.
-    pub fn learned(&self) -> BTreeMap<Arc<str>, Learned> {
-        self.buckets.iter().filter_map(|(name, waits)| Some((name.clone(), waits.learned?))).collect()
+    pub fn taught(&self) -> BTreeMap<Arc<str>, Taught> {
+        let taught = self.buckets.iter().map(|(name, waits)| (name.clone(), waits.taught()));
+        taught.filter(|(_, taught)| *taught != Taught::default()).collect()
     }
 
     /// What a host had taught before a restart.
-    pub fn learn(&mut self, bucket: &str, learned: Learned) {
-        self.buckets.entry(bucket.into()).or_default().learned = Some(learned);
+    pub fn teach(&mut self, bucket: &str, taught: Taught, now: Time) {
+        self.bucket(bucket).learned = taught.learned;
+        if let Some(until) = taught.parked.filter(|until| *until > now) {
+            self.park(bucket, until, now);
+        }
         self.settle_named(bucket);
     }
 
@@ -246,11 +239,7 @@ impl Queue {
             waits.waiting = waiting.into_iter().map(|((due, turn), source)| ((due - back, turn), source)).collect();
             waits.next_start = waits.next_start.map(|at| at - back);
             waits.parked = waits.parked.map(|at| at - back);
-            waits.learned = waits.learned.map(|known| Learned {
-                since: known.since - back,
-                refused: known.refused - back,
-                ..known
-            });
+            waits.learned = waits.learned.map(|known| known.moved_back(back));
         }
         for (_, (due, _)) in self.waiting.values_mut() {
             *due -= back;
@@ -301,248 +290,28 @@ impl Queue {
 
 impl Bucket {
     fn interval(&self, default: Budget) -> TimeDelta {
-        self.learned.map_or(default.interval, |learned| learned.interval().max(default.interval))
+        let least = self.budget.unwrap_or(default).interval;
+        let learned = self.learned.map(|learned| learned.interval());
+        [learned, self.returning].into_iter().flatten().fold(least, TimeDelta::max)
     }
 
     fn may_start(&self, default: Budget) -> Option<Time> {
         // A host that has refused us is asked one thing at a time.
-        let connections = if self.learned.is_some() { 1 } else { default.connections.max(1) };
+        let cautious = self.learned.is_some() || self.returning.is_some();
+        let connections = if cautious { 1 } else { self.budget.unwrap_or(default).connections.max(1) };
         let ((due, _), _) = self.waiting.first_key_value().filter(|_| self.running < connections)?;
         [self.next_start, self.parked].into_iter().flatten().chain([*due]).max()
     }
 
-    fn ease(&mut self, default: TimeDelta, now: Time) {
-        if let Some(learned) = self.learned.filter(|learned| now - learned.since >= EASED_EVERY) {
-            self.learned = Some(learned.eased(now)).filter(|learned| learned.interval() > default);
-        }
+    fn ease(&mut self, default: Budget, now: Time) {
+        let least = self.budget.unwrap_or(default).interval;
+        self.learned = self.learned.and_then(|learned| learned.eased(least, now));
+    }
+
+    fn taught(&self) -> Taught {
+        Taught { learned: self.learned, parked: self.parked }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Time {
-        Time::UNIX_EPOCH + TimeDelta::seconds(1_000_000_000 + seconds)
-    }
-
-    fn queue(connections: usize, interval: i64) -> Queue {
-        Queue::new(Budget { connections, interval: TimeDelta::seconds(interval) })
-    }
-
-    fn start(queue: &mut Queue, now: i64) -> String {
-        match queue.next(at(now)) {
-            Next::Start { source, .. } => source.to_string(),
-            Next::WaitUntil(until) => format!("wait {}", (until - at(0)).num_seconds()),
-            Next::Idle => "idle".to_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn check(queue: &mut Queue, now: i64, expected: &[&str]) {
-        let found: Vec<String> = expected.iter().map(|_| start(queue, now)).collect();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn buckets_of_urls() {
-        for (url, expected) in [
-            ("https://feeds.bbci.co.uk/news/rss.xml", "bbci.co.uk"),
-            ("https://www.Example.COM./feed", "example.com"),
-            ("https://a.github.io/feed", "a.github.io"),
-            ("https://github.io/feed", "github.io"),
-            ("http://localhost:8080/", "localhost"),
-            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
-            ("http://127.0.0.1/", "127.0.0.1:80"),
-            ("https://[::1]/", "[::1]:443"),
-            ("https://feeds.example.test/", "example.test"),
-            ("https://xn--bcher-kva.example/", "xn--bcher-kva.example"),
-        ] {
-            assert_eq!(bucket(&url.parse().unwrap()), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn due_times_and_idleness() {
-        let mut queue = queue(2, 0);
-        check(&mut queue, 0, &["idle"]);
-        queue.push("b", "x", at(20));
-        queue.push("a", "x", at(10));
-        check(&mut queue, 0, &["wait 10"]);
-        check(&mut queue, 10, &["a", "wait 20"]);
-        // Moved to another time and another bucket; it waits once.
-        queue.push("b", "y", at(15));
-        assert_eq!(queue.len(), 1);
-        check(&mut queue, 15, &["b", "idle"]);
-        queue.push("c", "y", at(30));
-        assert!(queue.remove("c") && !queue.remove("c"));
-        check(&mut queue, 40, &["idle"]);
-    }
-
-    #[test]
-    fn one_start_in_each_interval_and_so_many_at_once() {
-        let mut queue = queue(2, 1);
-        (0..4).for_each(|n| queue.push(&n.to_string(), "x", at(0)));
-        check(&mut queue, 0, &["0", "wait 1"]);
-        check(&mut queue, 1, &["1", "idle"]);
-        queue.finished("x", at(5));
-        check(&mut queue, 5, &["2", "idle"]);
-        queue.finished("x", at(5));
-        check(&mut queue, 5, &["wait 6"]);
-        // Finished more often than started: nothing breaks.
-        (0..9).for_each(|_| queue.finished("x", at(5)));
-        check(&mut queue, 6, &["3", "idle"]);
-    }
-
-    #[test]
-    fn no_bucket_delays_another() {
-        let mut queue = queue(1, 1);
-        (0..1000).for_each(|n| queue.push(&format!("big {n}"), "big", at(0)));
-        queue.push("small", "small", at(1));
-        queue.push("tiny", "tiny", at(2));
-        check(&mut queue, 0, &["big 0", "wait 1"]);
-        check(&mut queue, 2, &["small", "tiny", "idle"]);
-        queue.finished("big", at(2));
-        queue.park("big", at(100), at(2));
-        queue.finished("small", at(3));
-        queue.push("small", "small", at(50));
-        check(&mut queue, 3, &["wait 50"]);
-        check(&mut queue, 60, &["small", "wait 100"]);
-        check(&mut queue, 100, &["big 1", "idle"]);
-    }
-
-    #[test]
-    fn buckets_take_turns() {
-        let mut queue = queue(9, 0);
-        for bucket in ["x", "y", "z"] {
-            (0..3).for_each(|n| queue.push(&format!("{bucket}{n}"), bucket, at(0)));
-        }
-        let order: Vec<String> = (0..9).map(|now| start(&mut queue, now)).collect();
-        for turn in order.chunks(3) {
-            let mut buckets: Vec<&str> = turn.iter().map(|source| &source[..1]).collect();
-            buckets.sort_unstable();
-            assert_eq!(buckets, ["x", "y", "z"], "{order:?}");
-        }
-    }
-
-    #[test]
-    fn parking_is_at_most_a_day() {
-        let mut queue = queue(1, 1);
-        queue.push("a", "x", at(0));
-        queue.park("x", at(1_000_000), at(0));
-        check(&mut queue, 0, &["wait 86400"]);
-    }
-
-    #[test]
-    fn a_clock_set_back_takes_all_times_with_it() {
-        let mut queue = queue(1, 1);
-        queue.push("a", "x", at(1000));
-        queue.push("b", "x", at(1060));
-        queue.push("c", "y", at(1060));
-        queue.park("y", at(1100), at(1000));
-        check(&mut queue, 1000, &["a", "wait 1100"]);
-        // An hour earlier: the same waits from there.
-        check(&mut queue, -2600, &["wait -2500"]);
-        queue.finished("x", at(-2600));
-        check(&mut queue, -2600, &["wait -2540"]);
-        check(&mut queue, -2540, &["b", "wait -2500"]);
-        // Forward: all is due, each bucket still one at a time.
-        (0..5).for_each(|n| queue.push(&format!("d{n}"), "z", at(0)));
-        check(&mut queue, 1_000_000, &["c", "d0", "idle"]);
-    }
-
-    /// A host that allows one request in so many seconds, ten of its feeds asked every quarter of an hour, and a clock
-    /// that this loop turns. The times of refusals, and when the last feed was fresh for the first time.
-    fn simulate(allowed_every: i64, tells: bool, until: i64) -> (Vec<i64>, i64) {
-        let mut queue = queue(2, 1);
-        (0..10).for_each(|n| queue.push(&n.to_string(), "x", at(0)));
-        let (mut fresh, mut refusals, mut allowed_from, mut now) = (BTreeMap::new(), Vec::new(), 0, 0);
-        while now < until {
-            match queue.next(at(now)) {
-                Next::WaitUntil(until) => now = ((until - at(0)).num_milliseconds() + 999) / 1000,
-                Next::Idle => panic!("nothing waits at {now}"),
-                Next::Start { source, bucket } if now < allowed_from => {
-                    let wait = TimeDelta::seconds(allowed_from - now);
-                    refusals.push(now);
-                    queue.refused(&bucket, tells.then_some(wait), at(now), at(now));
-                    if tells {
-                        queue.park(&bucket, at(now) + wait, at(now));
-                    }
-                    queue.finished(&bucket, at(now));
-                    queue.push(&source, &bucket, at(now) + wait);
-                }
-                Next::Start { source, bucket } => {
-                    allowed_from = now + allowed_every;
-                    fresh.entry(source.clone()).or_insert(now);
-                    queue.finished(&bucket, at(now));
-                    queue.push(&source, &bucket, at(now + 900));
-                }
-            }
-        }
-        (refusals, if fresh.len() == 10 { fresh.into_values().max().unwrap() } else { i64::MAX })
-    }
-
-    #[test]
-    fn the_rate_that_a_host_allows_is_learned() {
-        let day = 86_400;
-        let (refusals, all_fresh) = simulate(60, true, day);
-        assert!(all_fresh <= 15 * 60, "{all_fresh}");
-        assert_eq!(refusals.len(), 1, "{refusals:?}");
-        // Later it is tried whether more is allowed, ever more carefully, then hardly ever.
-        let (refusals, _) = simulate(60, true, 30 * day);
-        assert!(refusals.len() <= 12, "{refusals:?}");
-        // Without Retry-After it takes some more refusals.
-        let (refusals, all_fresh) = simulate(60, false, day);
-        assert!(all_fresh <= 30 * 60 && refusals.len() <= 8, "{all_fresh} {refusals:?}");
-    }
-
-    #[test]
-    fn a_rate_is_doubled_without_a_header_and_forgotten_when_no_longer_true() {
-        let mut queue = queue(2, 1);
-        for now in [0, 10, 20] {
-            queue.refused("x", None, at(now), at(now));
-        }
-        // Started before the last lesson: no new one.
-        queue.refused("x", None, at(5), at(21));
-        let interval = |queue: &Queue| queue.learned().get("x").map(|known| known.interval_millis);
-        assert_eq!(interval(&queue), Some(8000));
-        let day = 86_400;
-        queue.push("a", "x", at(day + 20));
-        check(&mut queue, day + 20, &["a"]);
-        assert_eq!(interval(&queue), Some(7000), "a quarter closer to 4 s");
-        let mut again = Queue::new(Budget { connections: 2, interval: TimeDelta::seconds(1) });
-        queue.learned().iter().for_each(|(bucket, known)| again.learn(bucket, *known));
-        assert_eq!(again.learned(), queue.learned());
-        for n in 2..60 {
-            queue.finished("x", at(n * day + 20));
-            queue.push("a", "x", at(n * day + 20));
-            check(&mut queue, n * day + 20, &["a"]);
-        }
-        assert!(queue.learned().is_empty(), "back at its own pace");
-    }
-
-    #[test]
-    fn what_is_over_is_forgotten_and_many_are_no_burden() {
-        let mut queue = queue(2, 1);
-        for round in 0..3 {
-            for n in 0..20_000 {
-                queue.push(&format!("source {n}"), &format!("host {}", n % 5000), at(round * 100_000));
-            }
-            let mut now = round * 100_000;
-            let mut started = 0;
-            while started < 20_000 {
-                match queue.next(at(now)) {
-                    Next::Start { bucket, .. } => {
-                        started += 1;
-                        queue.finished(&bucket, at(now + 1));
-                    }
-                    Next::WaitUntil(until) => now = (until - at(0)).num_seconds(),
-                    Next::Idle => panic!("{started} at {now}"),
-                }
-                now = now.max((queue.last.unwrap() - at(0)).num_seconds());
-            }
-        }
-        assert!(queue.is_empty() && queue.ready.is_empty());
-        assert!(queue.buckets.is_empty(), "{}", queue.buckets.len());
-    }
-}
+mod tests;

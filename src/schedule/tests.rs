@@ -26,7 +26,8 @@ fn unchanged() -> Outcome {
 
 /// A source that has brought news every `minutes` until just now.
 fn steady(minutes: i64) -> Poll {
-    Poll { seen: (0..10).rev().map(|at| now() - TimeDelta::minutes(minutes * at)).collect(), ..Poll::default() }
+    let seen = (0..10).rev().map(|at| now() - TimeDelta::minutes(minutes * at)).collect();
+    Poll { seen, last_success: Some(now()), ..Poll::default() }
 }
 
 fn next(poll: &mut Poll, outcome: &Outcome) -> NextPoll {
@@ -85,7 +86,7 @@ fn news_is_noted_once_for_each_poll() {
 #[test]
 fn hints_raise_the_wait_and_never_lower_it() {
     let ttl = |minutes| Hints { ttl_minutes: Some(minutes), ..Hints::default() };
-    let age = |seconds| Freshness { max_age: Some(Duration::from_secs(seconds)), expires: None };
+    let age = |seconds| Freshness { max_age: Some(Duration::from_secs(seconds)), ..Freshness::default() };
     let with = |hints: Hints, freshness| Outcome::Changed { entries: 0, hints, freshness };
     let none = Freshness::default();
     let mut poll = steady(80);
@@ -96,7 +97,7 @@ fn hints_raise_the_wait_and_never_lower_it() {
     check(next(&mut poll, &with(Hints::default(), age(u64::MAX))), 24 * 60, "in 24 h");
     let period = Hints { update_minutes: Some(60), ..Hints::default() };
     check(next(&mut poll, &with(period, none)), 60, "the publisher says sy:updatePeriod 1 h");
-    let expires = Freshness { max_age: None, expires: Some(now() + TimeDelta::minutes(90)) };
+    let expires = Freshness { expires: Some(now() + TimeDelta::minutes(90)), ..Freshness::default() };
     check(next(&mut poll, &with(Hints::default(), expires)), 90, "the publisher says Expires 1 h 30 min");
     // max-age outranks Expires, also when it is shorter.
     check(next(&mut poll, &with(Hints::default(), Freshness { max_age: age(0).max_age, ..expires })), 40, "half");
@@ -104,6 +105,12 @@ fn hints_raise_the_wait_and_never_lower_it() {
     check(next(&mut poll, &with(ttl(50), expires)), 90, "Expires");
     check(next(&mut poll, &unchanged()), 90, "Expires");
     check(next(&mut poll, &Outcome::NotModified { freshness: age(0) }), 50, "ttl 50 min");
+    // Age is subtracted, and is each answer's own, whatever else a 304 leaves out.
+    let aged = |seconds| Freshness { age: Duration::from_secs(seconds), ..none };
+    check(next(&mut poll, &with(Hints::default(), Freshness { age: aged(1800).age, ..age(9000) })), 120, "max-age 2 h");
+    check(next(&mut poll, &unchanged()), 150, "max-age 2 h 30 min");
+    check(next(&mut poll, &Outcome::NotModified { freshness: aged(3600) }), 90, "max-age 1 h 30 min");
+    check(next(&mut poll, &Outcome::NotModified { freshness: aged(90_000) }), 40, "half");
 }
 
 #[test]
@@ -111,24 +118,24 @@ fn freshness_as_heads_state_it() {
     let of = |cache: &[&str], age: Option<&str>, expires: Option<&str>, date: Option<&str>| {
         Freshness::from_fields(cache.iter().copied(), age, expires, date, now())
     };
-    for (cache, age, seconds) in [
-        (&["max-age=600"][..], None, Some(600)),
-        (&["public, Max-Age = 600 "], None, Some(600)),
-        (&["max-age=\"600\""], None, Some(600)),
-        (&["public", "max-age=600"], None, Some(600)),
-        (&["max-age=600, max-age=60"], None, Some(600)),
-        (&["max-age=600"], Some("100"), Some(500)),
-        (&["max-age=600"], Some("700"), Some(0)),
-        (&["max-age=600"], Some("-5"), Some(600)),
-        (&["s-maxage=600"], None, None),
-        (&["max-age=600, no-cache"], None, Some(0)),
-        (&["no-store"], None, Some(0)),
-        (&["max-age=-1"], None, None),
-        (&["max-age=soon"], None, None),
-        (&["max-age=99999999999999999999999"], None, Some(i32::MAX as u64)),
-        (&[""], None, None),
+    for (cache, seconds) in [
+        (&["max-age=600"][..], Some(600)),
+        (&["public, Max-Age = 600 "], Some(600)),
+        (&["max-age=\"600\""], Some(600)),
+        (&["public", "max-age=600"], Some(600)),
+        (&["max-age=600, max-age=60"], Some(600)),
+        (&["s-maxage=600"], None),
+        (&["max-age=600, no-cache"], Some(0)),
+        (&["no-store"], Some(0)),
+        (&["max-age=-1"], None),
+        (&["max-age=soon"], None),
+        (&["max-age=99999999999999999999999"], Some(i32::MAX as u64)),
+        (&[""], None),
     ] {
-        assert_eq!(of(cache, age, None, None).max_age.map(|age| age.as_secs()), seconds, "{cache:?} {age:?}");
+        assert_eq!(of(cache, None, None, None).max_age.map(|age| age.as_secs()), seconds, "{cache:?}");
+    }
+    for (age, seconds) in [(None, 0), (Some("100"), 100), (Some("-5"), 0), (Some("soon"), 0)] {
+        assert_eq!(of(&["max-age=600"], age, None, None).age.as_secs(), seconds, "{age:?}");
     }
     // Their clock is an hour ahead: an Expires ten minutes after their Date is ten minutes from now.
     let ahead = of(&[], None, Some("Mon, 02 Mar 2026 13:10:00 GMT"), Some("Mon, 02 Mar 2026 13:00:00 GMT"));
@@ -201,6 +208,44 @@ fn failures_double_the_wait_up_to_a_day() {
     // An interval that the operator made longer than a day is not shortened by failing.
     let long = Bounds { min: TimeDelta::days(7), max: TimeDelta::days(7) };
     assert_eq!(next_poll(&Cadence::Adaptive, long, &poll, now(), "x").at, now() + TimeDelta::days(7));
+}
+
+#[test]
+fn a_newcomer_is_asked_again_soon_but_not_for_long() {
+    for (failure, minutes) in
+        [(Failure::Dns, [1, 3, 10, 30, 1440, 1440]), (Failure::NotFound, [15, 60, 480, 960, 1440, 1440])]
+    {
+        let mut poll = Poll::default();
+        for minutes in minutes {
+            check(next(&mut poll, &failed(failure, None)), minutes, &failure.to_string());
+        }
+    }
+    // Never later than a source that worked once would be.
+    let often = Bounds { min: TimeDelta::minutes(1), max: TimeDelta::minutes(1) };
+    let mut poll = Poll::default();
+    poll.record(&failed(Failure::NotFound, None), now());
+    let next = next_poll(&Cadence::Adaptive, often, &poll, now(), "wires");
+    assert!(next.at <= now() + TimeDelta::seconds(132), "{next:?}");
+    // Who says when is taken at their word, also by a newcomer.
+    let mut poll = Poll::default();
+    poll.record(&failed(Failure::Unavailable, Some(7200)), now());
+    assert!(next_poll(&Cadence::Adaptive, Bounds::default(), &poll, now(), "wires").at >= now() + TimeDelta::hours(2));
+}
+
+#[test]
+fn what_was_said_with_the_last_success_holds_through_a_failure() {
+    let mut poll = steady(80);
+    poll.hints.ttl_minutes = Some(6 * 60);
+    poll.last_success = Some(now() - TimeDelta::minutes(10));
+    check(next(&mut poll, &failed(Failure::Timeout, None)), 350, "ttl 6 h");
+    // Asked at the right time, it had run out.
+    poll.last_success = Some(now() - TimeDelta::hours(6));
+    poll.failures = 0;
+    check(next(&mut poll, &failed(Failure::Timeout, None)), 80, "after a failure: too slow");
+    poll.hints.skip_hours = vec![13];
+    poll.failures = 0;
+    let moved = next(&mut poll, &failed(Failure::Timeout, None));
+    assert!(moved.at >= time("02T14:00") && moved.reason.contains("skipHours"), "{moved:?}");
 }
 
 #[test]
@@ -287,32 +332,70 @@ fn when_most_hosts_fail_the_fault_is_ours() {
     let mut outage = Outage::default();
     let fail = Some(Failure::Connect);
     for host in 0..4 {
-        outage.note(&format!("{host}.example"), fail, now());
+        outage.note(&format!("{host}.example"), fail, true, now());
     }
     assert!(!outage.is_ours(now()), "four hosts are too few");
-    outage.note("4.example", None, now());
+    outage.note("4.example", None, true, now());
     assert!(outage.is_ours(now()), "four of five");
-    outage.note("3.example", None, now());
+    outage.note("3.example", None, true, now());
     assert!(!outage.is_ours(now()), "60 % are not over 60 %");
-    outage.note("3.example", fail, now());
+    outage.note("3.example", fail, true, now());
     assert!(outage.is_ours(now()), "the last answer of a host counts");
     assert!(!outage.is_ours(now() + TimeDelta::minutes(6)), "long ago");
     for host in 0..9 {
-        outage.note(&format!("{host}.example"), Some(Failure::NotFound), now() + TimeDelta::minutes(7));
+        outage.note(&format!("{host}.example"), Some(Failure::NotFound), true, now() + TimeDelta::minutes(7));
     }
     assert!(!outage.is_ours(now() + TimeDelta::minutes(7)), "whoever answers 404 is reached");
     for host in 0..9 {
-        outage.note(&format!("{host}.example"), fail, now() + TimeDelta::minutes(8));
+        outage.note(&format!("{host}.example"), fail, true, now() + TimeDelta::minutes(8));
     }
     assert!(outage.is_ours(now() + TimeDelta::minutes(8)));
     assert!(!outage.is_ours(now()), "a clock set back forgets");
 
-    // Counters freeze, and it is soon tried again.
+    // Counters freeze, and it is soon tried again, then at the usual pace.
     let mut poll = steady(80);
     poll.record(&failed(Failure::Dns, None), now());
     let frozen = Outcome::Failed { failure: Failure::Dns, retry_after: None, frozen: true };
-    check(next(&mut poll, &frozen), 10, "the fault is taken to be ours (its name does not resolve)");
-    assert_eq!(poll.failures, 1);
+    for minutes in [2, 4, 8, 16, 32, 40, 40] {
+        check(next(&mut poll, &frozen), minutes, "the fault is taken to be ours (its name does not resolve)");
+    }
+    assert_eq!((poll.failures, poll.frozen_times), (1, 7));
+    poll.record(&unchanged(), now());
+    assert_eq!((poll.failures, poll.frozen_times, poll.frozen_since), (0, 0, None));
+}
+
+#[test]
+fn an_old_list_of_dead_feeds_is_no_outage() {
+    let fail = Some(Failure::Dns);
+    let mut outage = Outage::default();
+    // Nobody was ever reached: the machine has just been switched on, perhaps before its network.
+    (0..6).for_each(|host| outage.note(&format!("{host}.example"), fail, false, now()));
+    assert!(outage.is_ours(now()));
+    let later = now() + TimeDelta::minutes(10);
+    outage.note("alive.example", None, false, later);
+    (0..60).for_each(|host| outage.note(&format!("{host}.example"), fail, false, later));
+    assert!(!outage.is_ours(later), "the line works, so they are dead");
+    // Known to be broken for long: the same.
+    let mut poll = steady(80);
+    assert!(poll.proven() && !Poll::default().proven());
+    (0..5).for_each(|_| poll.record(&failed(Failure::Dns, None), now()));
+    assert!(!poll.proven());
+}
+
+#[test]
+fn an_outage_in_which_others_are_reached_does_not_last_for_ever() {
+    let (mut outage, mut poll) = (Outage::default(), steady(80));
+    let later = now() + TimeDelta::hours(25);
+    let all_fail = |outage: &mut Outage, at| {
+        (0..6).for_each(|host| outage.note(&format!("{host}.example"), Some(Failure::Connect), true, at));
+    };
+    all_fail(&mut outage, now());
+    assert!(outage.freezes(&poll, now()));
+    poll.record(&Outcome::Failed { failure: Failure::Connect, retry_after: None, frozen: true }, now());
+    all_fail(&mut outage, later);
+    assert!(outage.freezes(&poll, later), "the cable is still out");
+    outage.note("alive.example", None, true, later);
+    assert!(!outage.freezes(&poll, later) && outage.freezes(&steady(80), later));
 }
 
 #[test]
@@ -352,7 +435,7 @@ fn a_day(jumps: &[(i64, i64)]) -> (i64, usize, usize) {
         let moved: i64 = jumps.iter().filter(|(at, _)| at * 60 <= real).map(|(_, by)| by * 60).sum();
         start + second * (real + moved) as i32
     };
-    let mut queue = queue::Queue::new(queue::Budget { connections: 2, interval: second });
+    let mut queue = queue::Queue::new(queue::Budget { connections: 2, interval: second }, Default::default());
     let mut polls: Vec<(Poll, Vec<i64>)> = vec![Default::default(); 300];
     for source in 0..polls.len() {
         queue.push(&source.to_string(), &format!("host {}", source % 30), first_poll(&source.to_string(), start).at);

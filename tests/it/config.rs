@@ -84,6 +84,8 @@ fn every_commented_line_of_the_example_is_valid() {
     fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
     let settings = loaded(&file);
     assert_eq!(settings.site.url.as_ref().map(|url| url.as_str()), Some("https://news.example.org/"));
+    let budget = &settings.hosts["example.org"];
+    assert_eq!((budget.connections, budget.interval.num_seconds()), (1, 30));
     let mine = settings.sources.iter().find(|source| source.name == "my feed").unwrap();
     assert!(mine.private && mine.credentials.is_some() && mine.headers.len() == 2 && mine.rules.len() == 1);
     assert!(!format!("{settings:?}").contains("hunter2"));

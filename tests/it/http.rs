@@ -135,7 +135,8 @@ async fn a_plain_document_with_all_that_its_head_says() {
     assert_eq!(found.content_type.as_deref(), Some("application/rss+xml; charset=utf-8"));
     assert_eq!(found.validators.etag.as_deref(), Some("W/\"a b,c\""));
     assert_eq!(found.validators.last_modified.as_deref(), Some("yesterday, about noon"));
-    assert_eq!(found.freshness.max_age, Some(Duration::from_secs(500)));
+    assert_eq!(found.freshness.max_age, Some(Duration::from_secs(600)));
+    assert_eq!(found.freshness.age, Duration::from_secs(100));
     let links: Vec<_> = found.links.iter().map(|(rel, url)| format!("{rel} {url}")).collect();
     assert_eq!(links, ["hub https://hub.example/".to_owned(), format!("self {}", origin.url("/feed"))]);
 
