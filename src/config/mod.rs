@@ -5,6 +5,7 @@
 
 pub mod find;
 pub mod keys;
+pub mod reference;
 pub mod schema;
 
 mod file;

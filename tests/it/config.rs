@@ -161,15 +161,21 @@ fn every_key_is_read() {
     }
 }
 
-/// `UPDATE_EXPECT=1` writes the file anew.
+/// `UPDATE_EXPECT=1` writes the files anew.
 #[test]
-fn the_schema_is_that_of_the_keys() {
-    let file = root().join("config/newsdesk.schema.json");
-    let made = format!("{:#}\n", newsdesk::config::schema::schema());
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&file, &made).unwrap();
+fn schema_and_reference_are_those_of_the_keys() {
+    let made = [
+        ("config/newsdesk.schema.json", format!("{:#}\n", newsdesk::config::schema::schema())),
+        ("docs/configuration.md", newsdesk::config::reference::reference()),
+    ];
+    for (file, made) in made {
+        let file = root().join(file);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&file, &made).unwrap();
+        }
+        let stands = fs::read_to_string(&file).unwrap_or_default();
+        assert!(stands == made, "UPDATE_EXPECT=1 cargo test writes {file:?} anew");
     }
-    assert!(fs::read_to_string(&file).unwrap_or_default() == made, "UPDATE_EXPECT=1 cargo test writes {file:?} anew");
 }
 
 #[test]
