@@ -5,6 +5,7 @@
 
 mod check;
 mod logs;
+mod reload;
 mod serve;
 mod status;
 mod try_out;
@@ -41,7 +42,8 @@ Examples:
   newsdesk try article.txt               what would become of this file
   newsdesk try https://example.org/feed  what would become of this feed
   newsdesk update wires                  refresh one source now, publish, and say how it went
-  newsdesk status                        every source: last success, next poll and why";
+  newsdesk status                        every source: last success, next poll and why
+  newsdesk reload                        let the running daemon read its configuration anew";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -50,6 +52,7 @@ enum Verb {
     Check(check::Arguments),
     Try(try_out::Arguments),
     Status(status::Arguments),
+    Reload(reload::Arguments),
 }
 
 /// Why a verb could not do its work.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => check::run(&place, &verb),
         Verb::Try(verb) => try_out::run(&place, &verb),
         Verb::Status(verb) => status::run(&place, &verb),
+        Verb::Reload(verb) => reload::run(&place, &verb),
     };
     match result {
         Ok(code) => code,
@@ -106,6 +110,7 @@ fn is_final(failed: &Failed) -> bool {
 }
 
 /// Where the configuration and the state are.
+#[derive(Clone)]
 struct Place {
     config: Option<PathBuf>,
     locations: Locations,
@@ -114,8 +119,12 @@ struct Place {
 impl Place {
     /// The configuration as it is found, or the defaults where there is none.
     fn settings(&self) -> Result<Settings, Failed> {
+        self.read().map_err(Failed::Configuration)
+    }
+
+    fn read(&self) -> Result<Settings, Complaints> {
         match config::find(self.config.as_deref()) {
-            Found::File { path, .. } => config::load(&path, &self.locations).map_err(Failed::Configuration),
+            Found::File { path, .. } => config::load(&path, &self.locations),
             Found::Nowhere { .. } => Ok(config::defaults(&self.locations)),
         }
     }

@@ -1,13 +1,14 @@
 //! `newsdesk serve`: the daemon.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use clap::Args;
 use hyper::StatusCode;
+use sd_notify::NotifyState;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::logs::{self, Style};
@@ -28,7 +29,8 @@ Examples:
   newsdesk --config /etc/newsdesk/newsdesk.toml --state /var/lib/newsdesk serve
   NEWSDESK_LOG=debug newsdesk serve --log json
 
-It stops on SIGTERM or Ctrl-C: what is under way is finished first, within 10 seconds.")]
+It stops on SIGTERM or Ctrl-C: what is under way is finished first, within 10 seconds. On SIGHUP it reads its
+configuration anew, as newsdesk reload does; one that is wrong changes nothing.")]
 pub struct Arguments {
     /// How events are written to stderr
     #[arg(long, value_enum, default_value_t = Style::Text)]
@@ -42,14 +44,17 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
         tracing::warn!("{}", warning.reason);
     }
     let runtime = super::runtime()?;
-    let served = runtime.block_on(serve(settings));
+    let reader = place.clone();
+    let served = runtime.block_on(serve(settings, Arc::new(move || reader.read())));
     // The store is closed; a name that is still being looked up cannot be called back, and is not waited for.
     runtime.shutdown_background();
     served?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(settings: Settings) -> Result<(), StartError> {
+async fn serve(settings: Settings, read: daemon::reload::Read) -> Result<(), StartError> {
+    // Before anything that takes time: a hangup must not end what is only just starting.
+    let hangups = signal(SignalKind::hangup());
     // Both addresses first: a port that is taken is told before anything is touched.
     let listener = listen(&settings.server.listen).await?;
     let admin_listener = listen_admin(&settings.server.admin).await?;
@@ -57,11 +62,12 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let (stop_sender, stop) = watch::channel(false);
     let (asks_sender, asks) = mpsc::channel(16);
     let ready = Arc::new(AtomicBool::new(false));
-    let public = public(&newsdesk, ready.clone());
+    let current = Current::new(&newsdesk, ready);
     let local = local_names(&newsdesk.settings.server.admin);
-    let carry = carry(newsdesk.clone(), asks_sender);
+    let carry = carry(current.clone(), asks_sender.clone());
+    let public = current.clone();
     let servers = [
-        tokio::spawn(serve::run(listener, move |request| public.clone().respond(request), stop.clone())),
+        tokio::spawn(serve::run(listener, move |request| public.public().respond(request), stop.clone())),
         tokio::spawn(serve::run(
             admin_listener,
             move |request| admin::respond(request, carry.clone(), local.clone()),
@@ -69,8 +75,11 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         )),
     ];
     tokio::spawn(stop_on_signal(stop_sender.clone()));
-    let told = Told { ready, base: newsdesk.site.base.clone(), admin: newsdesk.settings.server.admin.clone() };
-    let result = daemon::run(newsdesk, Events { asks, stop }, told).await;
+    match hangups {
+        Ok(hangups) => drop(tokio::spawn(reload_on_signal(hangups, asks_sender))),
+        Err(cause) => tracing::error!(%cause, "SIGHUP cannot be received; newsdesk reload does the same"),
+    }
+    let result = daemon::run(newsdesk, Events { asks, read, stop }, Told { current }).await;
     let _ = stop_sender.send(true);
     for server in servers {
         let _ = server.await;
@@ -93,29 +102,72 @@ fn public(newsdesk: &Newsdesk, ready: Arc<AtomicBool>) -> Public {
     }
 }
 
-fn carry(newsdesk: Newsdesk, asks: mpsc::Sender<Ask>) -> admin::Carry {
+/// What is served right now; a reload puts another in its place between two requests.
+#[derive(Clone)]
+struct Current {
+    both: Arc<RwLock<(Newsdesk, Arc<Public>)>>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Current {
+    fn new(newsdesk: &Newsdesk, ready: Arc<AtomicBool>) -> Current {
+        let both = (newsdesk.clone(), Arc::new(public(newsdesk, ready.clone())));
+        Current { both: Arc::new(RwLock::new(both)), ready }
+    }
+
+    fn public(&self) -> Arc<Public> {
+        self.both.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    fn newsdesk(&self) -> Newsdesk {
+        self.both.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn put(&self, newsdesk: &Newsdesk) {
+        let both = (newsdesk.clone(), Arc::new(public(newsdesk, self.ready.clone())));
+        *self.both.write().unwrap_or_else(PoisonError::into_inner) = both;
+    }
+}
+
+fn carry(current: Current, asks: mpsc::Sender<Ask>) -> admin::Carry {
     Arc::new(move |command| {
-        let (newsdesk, asks) = (newsdesk.clone(), asks.clone());
+        let (newsdesk, asks) = (current.newsdesk(), asks.clone());
         Box::pin(async move {
             match command {
-                Command::Status => match status::report(&newsdesk.store).await {
+                Command::Status => match status::report_of_daemon(&newsdesk).await {
                     Ok(report) => (StatusCode::OK, serde_json::to_string(&report).unwrap_or_default()),
                     Err(cause) => (StatusCode::INTERNAL_SERVER_ERROR, daemon::chain(&cause)),
                 },
                 Command::Update { sources, confirm_missing } => {
-                    let (reply, answer) = oneshot::channel();
-                    let stopping = (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n".to_owned());
-                    if asks.send(Ask::Update { sources, confirm_missing, reply }).await.is_err() {
-                        return stopping;
-                    }
-                    match answer.await {
-                        Ok(report) => (StatusCode::OK, serde_json::to_string(&report).unwrap_or_default()),
-                        Err(_) => stopping,
-                    }
+                    let ask = |reply| Ask::Update { sources, confirm_missing, reply };
+                    answer(&asks, ask).await
                 }
+                Command::Reload => answer(&asks, |reply| Ask::Reload { reply: Some(reply) }).await,
             }
         })
     })
+}
+
+/// Ask the loop, and wait for what it says.
+async fn answer<T: serde::Serialize>(
+    asks: &mpsc::Sender<Ask>,
+    ask: impl FnOnce(oneshot::Sender<T>) -> Ask,
+) -> (StatusCode, String) {
+    let (reply, answer) = oneshot::channel();
+    if asks.send(ask(reply)).await.is_ok()
+        && let Ok(report) = answer.await
+    {
+        return (StatusCode::OK, serde_json::to_string(&report).unwrap_or_default());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n".to_owned())
+}
+
+async fn reload_on_signal(mut hangups: Signal, asks: mpsc::Sender<Ask>) {
+    while hangups.recv().await.is_some() {
+        if asks.send(Ask::Reload { reply: None }).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Under these names, and no other, the admin address may be asked: a page that points its own name at us is refused.
@@ -173,7 +225,7 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: what is under way is finished first");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
     let _ = stop.send(true);
     // Who asks twice does not want to wait.
     tokio::select! {
@@ -185,23 +237,37 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
 
 /// Tells systemd and the person at the terminal.
 struct Told {
-    ready: Arc<AtomicBool>,
-    base: String,
-    admin: AdminAddress,
+    current: Current,
 }
 
 impl Serving for Told {
     fn ready(&mut self) {
-        self.ready.store(true, Ordering::Release);
-        let admin = match &self.admin {
+        self.current.ready.store(true, Ordering::Release);
+        let newsdesk = self.current.newsdesk();
+        let admin = match &newsdesk.settings.server.admin {
             AdminAddress::Tcp(address) => address.clone(),
             AdminAddress::Unix(path) => path.display().to_string(),
         };
-        tracing::info!("newsdesk {} serves {} (control on {admin})", env!("CARGO_PKG_VERSION"), self.base);
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tracing::info!("newsdesk {} serves {} (control on {admin})", env!("CARGO_PKG_VERSION"), newsdesk.site.base);
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 
     fn status(&mut self, words: String) {
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&words)]);
+        let _ = sd_notify::notify(&[NotifyState::Status(&words)]);
+    }
+
+    fn reloading(&mut self) {
+        // The two belong together, so that a late READY of an earlier reload is not taken for this one's.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+        }
+    }
+
+    fn adopted(&mut self, newsdesk: &Newsdesk) {
+        self.current.put(newsdesk);
+    }
+
+    fn reloaded(&mut self) {
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 }

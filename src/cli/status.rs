@@ -1,5 +1,6 @@
 //! `newsdesk status`: how every source is.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::Utc;
@@ -7,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::{Failed, Place, print, print_json};
-use crate::daemon::control;
+use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
 use crate::store::{SourceRow, Store, StoreError};
 
@@ -27,6 +28,12 @@ pub struct Arguments {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     pub sources: Vec<Row>,
+    /// About the daemon as a whole: a configuration that was refused, entries left out of a feed.
+    #[serde(default)]
+    pub notices: Vec<String>,
+    /// The store that a daemon serves; `null`: none runs.
+    #[serde(default)]
+    pub store: Option<PathBuf>,
 }
 
 /// The state of one source. Times in UTC.
@@ -55,13 +62,14 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let settings = place.settings()?;
     let path = &settings.store.path;
     let report = super::runtime()?.block_on(async {
-        if path.exists() {
-            // Beside a running daemon too: readers never disturb the writer.
-            return Ok::<_, Failed>(Some(report(&Store::open_read_only(path)?).await?));
-        }
-        // The daemon of another user, as under systemd, has its store where we do not look.
         let told = control::status(&settings.server.admin).await;
-        Ok(told.and_then(|body| serde_json::from_str(&body).ok()))
+        let told = told.and_then(|body| serde_json::from_str::<Report>(&body).ok());
+        // The daemon of another user, as under systemd, has its store where we do not look; where there is one here, only
+        // the daemon that has it open speaks for it.
+        if !path.exists() || told.as_ref().is_some_and(|told| told.store.as_deref() == Some(path)) {
+            return Ok::<_, Failed>(told);
+        }
+        Ok(Some(report(&Store::open_read_only(path)?).await?))
     })?;
     let Some(report) = report else {
         eprintln!("there is no store at {} yet: start newsdesk serve, or run newsdesk update", path.display());
@@ -75,8 +83,15 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub async fn report(store: &Store) -> Result<Report, StoreError> {
-    Ok(Report { sources: store.sources().await?.into_iter().map(row).collect() })
+async fn report(store: &Store) -> Result<Report, StoreError> {
+    let sources = store.sources().await?.into_iter().map(row).collect();
+    Ok(Report { sources, notices: Vec::new(), store: None })
+}
+
+/// What the daemon itself says.
+pub async fn report_of_daemon(newsdesk: &Newsdesk) -> Result<Report, StoreError> {
+    let store = Some(newsdesk.store.path().to_owned());
+    Ok(Report { notices: newsdesk.notices(), store, ..report(&newsdesk.store).await? })
 }
 
 fn row(row: SourceRow) -> Row {
@@ -124,6 +139,9 @@ fn table(report: &Report, now: Time) -> String {
     }
     let failing = report.sources.iter().filter(|row| row.stage.is_some()).count();
     text.push_str(&format!("{} sources, {failing} failing\n", report.sources.len()));
+    for notice in &report.notices {
+        text.push_str(&format!("! {notice}\n"));
+    }
     text
 }
 

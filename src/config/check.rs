@@ -67,6 +67,13 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
     Ok(Settings { warnings: complaints.0, ..settings })
 }
 
+/// `[server] admin` alone, if it can be read.
+pub(super) fn admin(file: &File) -> Option<AdminAddress> {
+    let (tree, _) = DeTable::parse_recoverable(&file.quoted.text);
+    let server = tree.get_ref().get("server")?.get_ref().as_table()?;
+    value::admin(server.get("admin")?.get_ref().as_str()?).ok()
+}
+
 /// Resolves what stands in the file.
 pub(super) struct Paths<'l> {
     /// Absolute.

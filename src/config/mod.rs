@@ -40,6 +40,12 @@ pub fn load(path: &Path, locations: &Locations) -> Result<Settings, Complaints> 
     check::settings(file::read(path)?, locations)
 }
 
+/// Where the daemon of this configuration is asked, as far as can be told: the rest of the file may be wrong.
+pub fn admin_address(path: &Path, locations: &Locations) -> settings::AdminAddress {
+    let stated = || check::admin(&file::read(path).ok()?);
+    stated().unwrap_or_else(|| defaults(locations).server.admin)
+}
+
 /// What holds with no configuration at all: nothing is read, nothing but an empty site is published.
 pub fn defaults(locations: &Locations) -> Settings {
     // An empty configuration is valid, which a test proves.

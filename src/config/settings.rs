@@ -97,7 +97,7 @@ pub struct Publish {
     pub min_interval: Duration,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct FetchSettings {
     /// Non-public networks that may be contacted all the same.
     pub allow_networks: Vec<AllowNetwork>,

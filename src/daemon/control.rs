@@ -6,13 +6,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
+use super::reload::ReloadReport;
 use crate::config::settings::AdminAddress;
 use crate::serve::admin::CONTROL_HEADER;
 
 /// A wish, with a place for the answer.
 #[derive(Debug)]
 pub enum Ask {
-    Update { sources: Vec<String>, confirm_missing: bool, reply: oneshot::Sender<UpdateReport> },
+    /// Read the configuration anew.
+    Reload {
+        reply: Option<oneshot::Sender<ReloadReport>>,
+    },
+    Update {
+        sources: Vec<String>,
+        confirm_missing: bool,
+        reply: oneshot::Sender<UpdateReport>,
+    },
 }
 
 /// How an update went.
@@ -45,7 +54,7 @@ impl UpdateReport {
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     #[error(
-        "the store is in use, but no daemon answers on the admin address {0}: wait for the newsdesk update that is under way, or name the daemon's own configuration with --config"
+        "no daemon answers on the admin address {0}: start newsdesk serve, wait for the newsdesk update that is under way, or name the daemon's own configuration with --config"
     )]
     Unreachable(String, #[source] std::io::Error),
     #[error("the daemon answered {0}")]

@@ -8,6 +8,7 @@ pub mod memory;
 mod pages;
 mod publication;
 mod refresh;
+pub mod reload;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,11 +39,23 @@ pub struct Newsdesk {
     shared: Arc<Shared>,
 }
 
-/// See [`Newsdesk`].
-pub struct Shared {
-    pub settings: Arc<Settings>,
+/// What outlives a configuration: a reload makes a new [`Shared`] around it.
+pub struct Kept {
     pub store: Store,
     pub live: Arc<Live>,
+    /// Clients are going to ask for compressed bytes.
+    serving: AtomicBool,
+    outage: Mutex<Outage>,
+    /// What the gate had to say at the last publication, by path.
+    notices: Mutex<BTreeMap<String, Vec<String>>>,
+    /// What stands in the file and not in force.
+    standing: Mutex<reload::Standing>,
+}
+
+/// What one configuration makes of it; see [`Newsdesk`].
+pub struct Shared {
+    kept: Arc<Kept>,
+    pub settings: Arc<Settings>,
     pub site: merge::Site,
     /// Path of the site's base, with a slash at both ends.
     pub base_path: String,
@@ -57,11 +70,6 @@ pub struct Shared {
     vocabulary: Vocabulary,
     /// Changes when the same bytes are read in another way.
     reading: String,
-    /// Clients are going to ask for compressed bytes.
-    serving: AtomicBool,
-    outage: Mutex<Outage>,
-    /// What the gate had to say at the last publication, by path.
-    notices: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl Deref for Newsdesk {
@@ -69,6 +77,14 @@ impl Deref for Newsdesk {
 
     fn deref(&self) -> &Shared {
         &self.shared
+    }
+}
+
+impl Deref for Shared {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.kept
     }
 }
 
@@ -95,19 +111,32 @@ impl Newsdesk {
         let store = Store::open(&settings.store.path)?;
         let site_url = settings.site.url.as_ref().map(Url::to_string);
         store.initialise(settings.site.id.clone().or(site_url)).await?;
-        let places = settings.sources.iter().map(|source| (source.name.clone(), place(source))).collect();
-        let rows = store.sync_sources(places).await?;
-        let names = settings.sections.iter().map(|section| section.name.clone()).collect();
-        let section_rows = store.sync_sections(names, now()).await?;
-        let newsdesk = Newsdesk::assemble(settings, store, door, rows, section_rows);
+        let kept = Kept {
+            store,
+            live: Arc::new(Live::default()),
+            serving: AtomicBool::new(false),
+            outage: Mutex::new(Outage::default()),
+            notices: Mutex::new(BTreeMap::new()),
+            standing: Mutex::new(reload::Standing::default()),
+        };
+        let newsdesk = Newsdesk::around(Arc::new(kept), settings, door).await?;
         newsdesk.load_revisions().await?;
-        newsdesk.place_again().await?;
+        newsdesk.place_again(false).await?;
         Ok(newsdesk)
     }
 
+    /// Bring the store's rows in line with these settings, and put them to work.
+    async fn around(kept: Arc<Kept>, settings: Settings, door: Door) -> Result<Newsdesk, StoreError> {
+        let places = settings.sources.iter().map(|source| (source.name.clone(), place(source))).collect();
+        let rows = kept.store.sync_sources(places).await?;
+        let names = settings.sections.iter().map(|section| section.name.clone()).collect();
+        let section_rows = kept.store.sync_sections(names, now()).await?;
+        Ok(Newsdesk::assemble(kept, settings, door, rows, section_rows))
+    }
+
     fn assemble(
+        kept: Arc<Kept>,
         settings: Settings,
-        store: Store,
         door: Door,
         rows: Vec<i64>,
         section_rows: Vec<SectionRow>,
@@ -119,9 +148,8 @@ impl Newsdesk {
             |source: &Arc<Source>| SourceRules { sections: source.sections.clone(), rules: source.rules.clone() };
         let by_source = settings.sources.iter().map(|source| (source.name.clone(), rules(source))).collect();
         let shared = Shared {
-            store,
+            kept,
             door,
-            live: Arc::new(Live::default()),
             base_path: base.path().to_owned(),
             site: merge::Site {
                 base: base.into(),
@@ -136,9 +164,6 @@ impl Newsdesk {
             placer: Placer::new(&settings.sections, &settings.rules, by_source),
             vocabulary: Vocabulary::new(&settings.sections),
             reading: Newsdesk::reading_print(&settings),
-            serving: AtomicBool::new(false),
-            outage: Mutex::new(Outage::default()),
-            notices: Mutex::new(BTreeMap::new()),
             settings: Arc::new(settings),
         };
         Newsdesk { shared: Arc::new(shared) }
@@ -156,7 +181,8 @@ impl Newsdesk {
     }
 
     fn publication_print(&self) -> String {
-        format!("{} {}", env!("CARGO_PKG_VERSION"), self.settings.print)
+        // The base apart: an address that a reload could not change is another one after the next start.
+        format!("{} {} {}", env!("CARGO_PKG_VERSION"), self.settings.print, self.site.base)
     }
 
     async fn load_revisions(&self) -> Result<(), StoreError> {
@@ -186,10 +212,10 @@ impl Newsdesk {
         .await;
     }
 
-    /// Where a changed configuration places entries otherwise, every stored entry is placed anew.
-    async fn place_again(&self) -> Result<(), StoreError> {
+    /// Where a changed configuration places entries otherwise, every stored entry is placed anew; or in any case.
+    async fn place_again(&self, anew: bool) -> Result<(), StoreError> {
         let print = self.placer.print();
-        if self.store.meta("placement").await?.as_deref() == Some(&*print) {
+        if !anew && self.store.meta("placement").await?.as_deref() == Some(&*print) {
             return Ok(());
         }
         let mut after = 0;

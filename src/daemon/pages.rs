@@ -296,9 +296,21 @@ impl Newsdesk {
         let page = page::StatusPage {
             site: site(self),
             sources: rows.iter().map(|row| self.status_row(row)).collect(),
-            notices: self.notices.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect(),
+            notices: self.public_notices(),
         };
         Ok(Found::Page(page::status_page(&page).into()))
+    }
+
+    /// About the daemon as a whole; nothing that is its owner's alone.
+    fn public_notices(&self) -> Vec<String> {
+        let gate = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        self.standing().in_public().into_iter().chain(gate.values().flatten().cloned()).collect()
+    }
+
+    /// The same for the owner.
+    pub fn notices(&self) -> Vec<String> {
+        let gate = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        self.standing().notices().into_iter().chain(gate.values().flatten().cloned()).collect()
     }
 
     fn status_row(&self, row: &SourceRow) -> page::SourceRow {

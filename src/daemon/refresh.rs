@@ -101,6 +101,13 @@ pub struct Done {
     pub trouble: Option<String>,
 }
 
+impl Done {
+    /// Did it write entries?
+    pub fn stored(&self) -> bool {
+        !(self.applied.new.is_empty() && self.applied.changed.is_empty() && self.applied.sections.is_empty())
+    }
+}
+
 /// A note for the person who asked for this refresh by hand.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wish {

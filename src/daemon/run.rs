@@ -1,28 +1,34 @@
 //! The loop: due sources start, finished ones are written down, what changed is published, wishes are answered.
 
+mod folders;
+mod publishing;
+mod reloading;
+mod waiting;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::control::{Ask, SourceReport, UpdateReport};
-use super::publication::{Dirty, Published, TOMBSTONE_DELAY};
-use super::refresh::{Done, NOTHING_NEW, Refreshing, Stage, Wish, blocking};
-use super::{Newsdesk, StartError, memory, now};
+use super::publication::{Dirty, TOMBSTONE_DELAY};
+use super::refresh::{Done, Refreshing, Stage, Wish, blocking};
+use super::{Newsdesk, StartError, memory, now, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
 use crate::schedule::queue::{self, Next, Queue, Taught};
 use crate::schedule::{self};
-use crate::store::StoreError;
+use crate::store::{SourceState, StoreError};
+use folders::{FolderState, watch_folders};
+use publishing::{Publishing, published};
+use reloading::Reload;
+use waiting::Waiting;
 
-/// What could not be published is tried again after this.
-const AFTER_TROUBLE: Duration = Duration::from_secs(30);
 /// Time alone changes sections with a `max-age`, and brings tombstones.
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
@@ -31,12 +37,12 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(8);
 /// Words to the hub that are not through by then are lost: subscribers poll.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The first publication waits so long for the first scan of the folders.
-const FIRST_SCAN: Duration = Duration::from_secs(3);
 
 /// What reaches the loop from outside.
 pub struct Events {
     pub asks: mpsc::Receiver<Ask>,
+    /// How the configuration is read when a reload is asked for.
+    pub read: reload::Read,
     /// Becomes true when it is time to stop.
     pub stop: watch::Receiver<bool>,
 }
@@ -51,21 +57,29 @@ pub type Progress = Box<dyn FnMut(usize, usize, &SourceReport) + Send>;
 pub trait Serving: Send {
     fn ready(&mut self);
     fn status(&mut self, words: String);
+    /// The configuration is read anew.
+    fn reloading(&mut self);
+    /// From now on this one is served.
+    fn adopted(&mut self, newsdesk: &Newsdesk);
+    /// The reload is through, whatever came of it.
+    fn reloaded(&mut self);
 }
 
 /// Run until the word to stop; then finish what is under way.
 pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving) -> Result<(), StartError> {
     let (sender, mut changes) = mpsc::channel(64);
-    let mut state = Loop::new(newsdesk.clone());
+    let reload = Reload::new(events.read, sender.clone());
+    let mut state = Loop { reload, ..Loop::new(newsdesk.clone()) };
     newsdesk.was_all_published().await?;
     newsdesk.prepare_to_serve().await;
     state.schedule_all().await?;
     newsdesk.sweep().await?;
-    let _watcher = watch_folders(&newsdesk, sender);
+    state.watcher = watch_folders(&newsdesk, sender);
     state.first_publication().await;
     serving.ready();
     let mut told = Instant::now();
     loop {
+        state.go_on_reloading(&mut serving);
         state.start_due();
         let wake = state.wake();
         if told.elapsed() >= Duration::from_secs(1) {
@@ -77,9 +91,10 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
             () = stopped(&mut events.stop) => break,
             Some(finished) = state.running.join_next_with_id() => state.finished(finished),
             published = published(&mut state.publishing) => state.published(published),
+            came = reloading::came(&mut state.reload) => state.reload_came(came, &mut serving),
             Some(_) = state.aside.join_next() => {}
             Some(change) = changes.recv() => state.folder_changed(change),
-            Some(ask) = events.asks.recv() => state.asked(ask, None),
+            Some(ask) = events.asks.recv() => state.asked(ask),
             () = sleep_until(wake) => state.tick().await,
         }
     }
@@ -103,7 +118,7 @@ pub async fn update(
         state.dirty = newsdesk.everything().await?;
     }
     let (reply, mut answer) = oneshot::channel();
-    state.asked(Ask::Update { sources, confirm_missing, reply }, Some(progress));
+    state.asked_to_update(sources, confirm_missing, reply, Some(progress));
     let report = loop {
         state.start_due();
         let wake = state.wake();
@@ -121,61 +136,24 @@ pub async fn update(
     Ok(report)
 }
 
-fn watch_folders(newsdesk: &Newsdesk, sender: mpsc::Sender<FolderChanged>) -> Option<Watcher> {
-    let folders = newsdesk.settings.sources.iter().filter_map(|source| match &source.place {
-        Place::Folder(root) => Some((source.name.clone(), root.clone())),
-        Place::Feed(_) => None,
-    });
-    match Watcher::start(folders.collect(), sender) {
-        Ok(watcher) => Some(watcher),
-        Err(cause) => {
-            tracing::warn!(stage = "fetch", "{}; changes are found at the next re-scan", super::chain(&cause));
-            None
-        }
-    }
-}
-
 /// Until the word is given, or nobody is left to give it.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-type Publishing = tokio::task::JoinHandle<(Dirty, Result<Published, StoreError>)>;
-
-/// Waits for the publication under way; for ever if there is none.
-async fn published(publishing: &mut Option<Publishing>) -> (Dirty, Result<Published, StoreError>) {
-    let Some(handle) = publishing else { return pending().await };
-    let done = handle.await;
-    *publishing = None;
-    match done {
-        Ok(done) => done,
-        Err(panicked) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
-        Err(_) => (Dirty::default(), Ok(Published::default())),
-    }
-}
-
-/// A folder that is being read, and what came in meanwhile.
-#[derive(Default)]
-struct FolderState {
-    running: bool,
-    again: Option<FolderChanged>,
-}
-
-/// Somebody waits for these sources to be refreshed and published.
-struct Waiting {
-    pending: BTreeSet<String>,
-    /// Folders that were being read when the wish came: the refresh after that one is the answer.
-    next_refresh: BTreeSet<String>,
-    /// Folders that are looked at once more, because a file had only just been written; and what was found so far.
-    once_more: BTreeMap<String, String>,
-    report: UpdateReport,
-    reply: Option<oneshot::Sender<UpdateReport>>,
-    progress: Option<Progress>,
-    all: usize,
+/// A refresh that is under way.
+struct Task {
+    /// By the name that it has now.
+    source: String,
+    /// Under which configuration it was begun.
+    generation: u64,
+    abort: AbortHandle,
 }
 
 struct Loop {
     newsdesk: Newsdesk,
+    reload: Reload,
+    watcher: Option<Watcher>,
     feeds: Queue,
     /// Folders by the time of their next scan.
     folders_due: BTreeSet<(Time, String)>,
@@ -187,8 +165,7 @@ struct Loop {
     buckets: HashMap<String, (Arc<str>, Time)>,
     /// Source -> bucket of the URL that is really asked, after a permanent redirect was adopted.
     hosts: HashMap<String, Arc<str>>,
-    /// Names of the sources that are being refreshed.
-    tasks: HashMap<Id, String>,
+    tasks: HashMap<Id, Task>,
     /// When the next feed may start; `None`: when something finishes.
     feeds_wake: Option<Time>,
     dirty: Dirty,
@@ -209,9 +186,10 @@ struct Loop {
 
 impl Loop {
     fn new(newsdesk: Newsdesk) -> Loop {
-        let fetch = &newsdesk.settings.fetch;
         Loop {
-            feeds: Queue::new(fetch.budget(), newsdesk.settings.hosts.clone()),
+            reload: Reload::default(),
+            watcher: None,
+            feeds: Queue::new(newsdesk.settings.fetch.budget(), newsdesk.settings.hosts.clone()),
             folders_due: BTreeSet::new(),
             folders: HashMap::new(),
             running: JoinSet::new(),
@@ -247,43 +225,25 @@ impl Loop {
             if let Some(trouble) = state.and_then(|state| state.trouble.as_ref()) {
                 self.failing.insert(source.name.clone(), trouble.stage.clone());
             }
-            match &source.place {
-                Place::Folder(_) => self.start_folder(&source.name, None),
-                Place::Feed(url) => {
-                    let asked = state.map_or(url, |state| state.poll.moved.ask(url));
-                    self.hosts.insert(source.name.clone(), queue::bucket(asked).into());
-                    let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
-                    let due = match known {
-                        Some((next, last_try)) => schedule::resume(next, last_try, now),
-                        None => schedule::first_poll(&source.name, now).at,
-                    };
-                    self.push(source, due);
-                }
-            }
+            self.schedule(source, state, now);
         }
         Ok(())
     }
 
-    /// What is stored and what the folders hold, live before anybody is told that we are ready.
-    async fn first_publication(&mut self) {
-        let patience = Instant::now() + FIRST_SCAN;
-        while self.folders.values().any(|folder| folder.running) && Instant::now() < patience {
-            tokio::select! {
-                Some(finished) = self.running.join_next_with_id() => self.finished(finished),
-                () = sleep_until(patience) => {}
+    fn schedule(&mut self, source: &Source, state: Option<&SourceState>, now: Time) {
+        match &source.place {
+            Place::Folder(_) => self.start_folder(&source.name, None),
+            Place::Feed(url) => {
+                let asked = state.map_or(url, |state| state.poll.moved.ask(url));
+                self.hosts.insert(source.name.clone(), queue::bucket(asked).into());
+                let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
+                let due = match known {
+                    Some((next, last_try)) => schedule::resume(next, last_try, now),
+                    None => schedule::first_poll(&source.name, now).at,
+                };
+                self.push(source, due);
             }
         }
-        match self.newsdesk.everything().await {
-            Ok(everything) => self.dirty.merge(everything),
-            Err(cause) => tracing::error!(stage = "store", "{}", super::chain(&cause)),
-        }
-        self.start_publication();
-        let done = published(&mut self.publishing).await;
-        self.published(done);
-        // What was withdrawn right before the last stop is announced, too.
-        self.tombstones = Some(now() + TOMBSTONE_DELAY + TimeDelta::seconds(1));
-        // A file saved right after the start is not to wait for the interval.
-        self.last_publication = None;
     }
 
     fn push(&mut self, source: &Source, due: Time) {
@@ -328,29 +288,6 @@ impl Loop {
         }
     }
 
-    fn start_folder(&mut self, name: &str, change: Option<FolderChanged>) {
-        let Some(source) = self.newsdesk.source(name).cloned() else { return };
-        let folder = self.folders.entry(name.to_owned()).or_default();
-        if folder.running {
-            let mut again = folder.again.take().unwrap_or_default();
-            if let Some(change) = change {
-                again.complete.extend(change.complete);
-                again.writing.extend(change.writing);
-            }
-            again.source = name.to_owned();
-            folder.again = Some(again);
-            return;
-        }
-        folder.running = true;
-        let wish = self.wishes.remove(name).unwrap_or_default();
-        self.spawn(source, change, wish, Duration::ZERO);
-    }
-
-    fn folder_changed(&mut self, change: FolderChanged) {
-        let name = change.source.clone();
-        self.start_folder(&name, Some(change));
-    }
-
     fn spawn(&mut self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish, wait: Duration) {
         let (newsdesk, name) = (self.newsdesk.clone(), source.name.clone());
         let task = self.running.spawn(async move {
@@ -359,18 +296,23 @@ impl Loop {
             }
             newsdesk.refresh(source, change, wish).await
         });
-        self.tasks.insert(task.id(), name);
+        self.tasks.insert(task.id(), Task { source: name, generation: self.reload.generation, abort: task });
     }
 
     fn finished(&mut self, finished: Result<(Id, Refreshing), JoinError>) {
-        let refreshing = match finished {
-            Ok((task, refreshing)) => {
-                self.tasks.remove(&task);
-                refreshing
-            }
+        let (task, mut refreshing) = match finished {
+            Ok(finished) => finished,
             Err(panicked) => return self.panicked(&panicked),
         };
+        // One that was let go may still have come to its end: its source is no more.
+        let Some(task) = self.tasks.remove(&task) else { return };
+        if let Some(source) = self.newsdesk.source(&task.source) {
+            refreshing.source = source.clone();
+        }
         let now = now();
+        if task.generation < self.reload.generation && refreshing.result.as_ref().is_ok_and(Done::stored) {
+            self.reload.misplaced.get_or_insert_with(Instant::now);
+        }
         let source = refreshing.source.clone();
         self.free_bucket(&refreshing, now);
         if let Some(bucket) = &refreshing.bucket {
@@ -422,19 +364,6 @@ impl Loop {
         });
     }
 
-    fn folder_finished(&mut self, name: &str, look_again: Option<Duration>) {
-        let folder = self.folders.entry(name.to_owned()).or_default();
-        folder.running = false;
-        if let Some(change) = folder.again.take() {
-            self.start_folder(name, Some(change));
-        } else if let Some(wait) = look_again
-            && let Some(source) = self.newsdesk.source(name).cloned()
-        {
-            folder.running = true;
-            self.spawn(source, None, Wish::default(), wait);
-        }
-    }
-
     fn note(&mut self, refreshing: &Refreshing) {
         let name = &refreshing.source.name;
         match &refreshing.result {
@@ -467,7 +396,7 @@ impl Loop {
 
     /// A refresh that panicked is a defect of ours: it is named, the others go on, the source is asked again in an hour.
     fn panicked(&mut self, panicked: &JoinError) {
-        let Some(name) = self.tasks.remove(&panicked.id()) else { return };
+        let Some(Task { source: name, .. }) = self.tasks.remove(&panicked.id()) else { return };
         tracing::error!(source = %name, "its refresh panicked, please report this: {panicked}");
         let now = now();
         if let Some((bucket, _)) = self.buckets.remove(&name) {
@@ -481,138 +410,6 @@ impl Loop {
         }
         let report = SourceReport { source: name, ok: false, outcome: "a defect of newsdesk; see its log".to_owned() };
         self.tell_waiting(report, false);
-    }
-
-    fn publication_due(&self) -> Option<Instant> {
-        if self.once || self.dirty.is_empty() || self.publishing.is_some() {
-            return None;
-        }
-        let Some((at, second)) = self.last_publication else { return Some(Instant::now()) };
-        // Last-Modified counts seconds and strictly grows without running ahead: one publication in each.
-        let next_second = at + second;
-        let interval = self.newsdesk.settings.publish.min_interval;
-        Some(if self.dirty.urgent { next_second } else { next_second.max(at + interval) })
-    }
-
-    fn start_publication(&mut self) {
-        let (newsdesk, dirty) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty));
-        let rest = 1_000_u64.saturating_sub(u64::from(chrono::Utc::now().timestamp_subsec_millis()));
-        self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
-        self.publishing = Some(tokio::spawn(async move {
-            let published = newsdesk.publish(&dirty, now()).await;
-            (dirty, published)
-        }));
-    }
-
-    fn published(&mut self, (dirty, result): (Dirty, Result<Published, StoreError>)) {
-        let (changed, trouble) = match result {
-            Ok(published) => (published.changed, None),
-            Err(cause) => {
-                let words = super::chain(&cause);
-                tracing::error!(stage = "publish", "{words}");
-                self.dirty.merge(Dirty { urgent: false, ..dirty });
-                self.last_publication = Some((Instant::now(), AFTER_TROUBLE));
-                (Vec::new(), Some(words))
-            }
-        };
-        if !changed.is_empty() {
-            tracing::info!("published {} documents", changed.len());
-            let (newsdesk, changed) = (self.newsdesk.clone(), changed.clone());
-            self.aside.spawn(async move { newsdesk.announce(changed).await });
-        }
-
-        let nothing_left = self.dirty.is_empty();
-        for waiting in &mut self.waiting {
-            waiting.report.published.extend(changed.iter().cloned());
-            waiting.report.trouble = trouble.clone().or(waiting.report.trouble.take());
-            if waiting.pending.is_empty() && (nothing_left || trouble.is_some()) {
-                waiting.done();
-            }
-        }
-        self.waiting.retain(|waiting| waiting.reply.is_some());
-    }
-
-    fn asked(&mut self, ask: Ask, progress: Option<Progress>) {
-        let Ask::Update { sources, confirm_missing, reply } = ask;
-        let now = now();
-        let all = self.newsdesk.settings.sources.iter().map(|source| source.name.clone());
-        let named: BTreeSet<String> = if sources.is_empty() { all.collect() } else { sources.into_iter().collect() };
-        let mut waiting = Waiting {
-            all: named.len(),
-            pending: named.clone(),
-            next_refresh: BTreeSet::new(),
-            once_more: BTreeMap::new(),
-            report: UpdateReport::default(),
-            reply: Some(reply),
-            progress,
-        };
-        for name in named {
-            let Some(source) = self.newsdesk.source(&name).cloned() else {
-                waiting.note(SourceReport { source: name, ok: false, outcome: "there is no such source".to_owned() });
-                continue;
-            };
-            match &source.place {
-                Place::Feed(_) if self.buckets.contains_key(&name) => {}
-                Place::Feed(_) => self.push(&source, now),
-                Place::Folder(_) => {
-                    self.wishes.insert(name.clone(), Wish { confirm_missing });
-                    if self.folders.get(&name).is_some_and(|folder| folder.running) {
-                        waiting.next_refresh.insert(name.clone());
-                    }
-                    self.start_folder(&name, None);
-                }
-            }
-        }
-        self.waiting.push(waiting);
-        self.settle_waiting();
-    }
-
-    fn answer_waiting(&mut self, refreshing: &Refreshing) {
-        let name = &refreshing.source.name;
-        let report = match &refreshing.result {
-            Ok(Done { words, trouble: Some(trouble), .. }) => {
-                SourceReport { source: name.clone(), ok: false, outcome: format!("{words}; {trouble}") }
-            }
-            Ok(done) => SourceReport { source: name.clone(), ok: true, outcome: done.words.clone() },
-            Err(error) => {
-                let outcome = format!("{}: {}", error.stage, super::chain(&*error.cause));
-                SourceReport { source: name.clone(), ok: false, outcome }
-            }
-        };
-        self.tell_waiting(report, refreshing.again.is_some());
-    }
-
-    /// `again`: the source is refreshed once more, at once.
-    fn tell_waiting(&mut self, report: SourceReport, again: bool) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.pending.contains(&report.source)) {
-            if waiting.next_refresh.remove(&report.source) {
-                continue;
-            }
-            if again && !waiting.once_more.contains_key(&report.source) {
-                waiting.once_more.insert(report.source.clone(), report.outcome.clone());
-                continue;
-            }
-            waiting.note(report.clone());
-        }
-        self.settle_waiting();
-    }
-
-    /// Who waits for nothing any more gets the publication at once and then the answer.
-    fn settle_waiting(&mut self) {
-        if !self.waiting.iter().any(|waiting| waiting.pending.is_empty()) {
-            return;
-        }
-        if self.publishing.is_some() {
-            return;
-        }
-        if self.dirty.is_empty() {
-            for waiting in self.waiting.iter_mut().filter(|waiting| waiting.pending.is_empty()) {
-                waiting.done();
-            }
-            self.waiting.retain(|waiting| waiting.reply.is_some());
-        } else {
-            self.start_publication();
-        }
     }
 
     async fn tick(&mut self) {
@@ -678,34 +475,12 @@ impl Loop {
         }
         if self.dirty.is_empty()
             && self.running.is_empty()
+            && self.reload.is_idle()
             && let Err(cause) = self.newsdesk.mark_all_published().await
         {
             tracing::error!(stage = "store", "{}", super::chain(&cause));
         }
         let spoken = async { while self.aside.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, spoken).await;
-    }
-}
-
-impl Waiting {
-    fn note(&mut self, mut report: SourceReport) {
-        self.pending.remove(&report.source);
-        if let Some(before) = self.once_more.remove(&report.source).filter(|before| before != NOTHING_NEW) {
-            report.outcome = format!("{before}; then {}", report.outcome);
-        }
-        if let Some(progress) = &mut self.progress {
-            progress(self.all - self.pending.len(), self.all, &report);
-        }
-        self.report.sources.push(report);
-    }
-
-    fn done(&mut self) {
-        self.report.sources.sort_by(|a, b| a.source.cmp(&b.source));
-        self.report.published.sort();
-        self.report.published.dedup();
-        if let Some(reply) = self.reply.take() {
-            // Whoever asked may have hung up.
-            let _ = reply.send(std::mem::take(&mut self.report));
-        }
     }
 }

@@ -113,6 +113,16 @@ impl Queue {
         }
     }
 
+    /// Other budgets, from now on.
+    pub fn set_budgets(&mut self, default: Budget, budgets: HashMap<String, Budget>) {
+        (self.default, self.budgets) = (default, budgets);
+        for (name, waits) in &mut self.buckets {
+            waits.budget = self.budgets.get(&**name).copied();
+        }
+        let names: Vec<Arc<str>> = self.buckets.keys().cloned().collect();
+        names.iter().for_each(|name| self.settle(name));
+    }
+
     /// Sources that wait.
     pub fn len(&self) -> usize {
         self.waiting.len()

@@ -20,6 +20,8 @@ pub enum Command {
     Update { sources: Vec<String>, confirm_missing: bool },
     /// Everything about every source, as JSON.
     Status,
+    /// Read the configuration anew. Answers when it is in force and published, or refused.
+    Reload,
 }
 
 /// Status and JSON body of the answer.
@@ -40,10 +42,16 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
         (&Method::GET, "/healthz") => return answer::words(StatusCode::OK, "ok\n"),
         (&Method::GET, "/status.json") => Command::Status,
         (&Method::POST, "/update") if ours => update(request.uri().query().unwrap_or_default()),
+        (&Method::POST, "/reload") if ours => Command::Reload,
         (&Method::POST, _) if !ours => {
             return answer::words(StatusCode::FORBIDDEN, format!("send the header {CONTROL_HEADER}: 1\n"));
         }
-        _ => return answer::words(StatusCode::NOT_FOUND, "there are /status.json, /healthz and POST /update\n"),
+        _ => {
+            return answer::words(
+                StatusCode::NOT_FOUND,
+                "there are /status.json, /healthz, POST /update and POST /reload\n",
+            );
+        }
     };
     let (status, body) = carry(command).await;
     let mut response = answer::words(status, body);

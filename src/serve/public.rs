@@ -58,7 +58,7 @@ pub struct Public {
 }
 
 impl Public {
-    pub async fn respond(self, request: Request) -> Response {
+    pub async fn respond(self: Arc<Self>, request: Request) -> Response {
         let (method, asked) = (request.method().clone(), request.headers());
         if method == Method::OPTIONS {
             return allowed(answer::words(StatusCode::NO_CONTENT, ""));

@@ -94,6 +94,16 @@ impl Store {
         .await
     }
 
+    /// Entries of sources that are not configured any more stand in no section.
+    pub async fn clear_inactive(&self) -> Result<(), StoreError> {
+        self.write(|db| {
+            let mut statement = db.prepare_cached("SELECT id FROM source WHERE active = 0")?;
+            let inactive: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            inactive.into_iter().try_for_each(|row| clear_members(db, row))
+        })
+        .await
+    }
+
     /// What is kept about the polls of one source.
     pub fn state(&self, row: i64) -> Result<SourceState, StoreError> {
         self.read_now(|db| {
@@ -243,12 +253,27 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
         }
     }
     for (row, ..) in known.iter().filter(|(row, .., active)| *active && !kept.contains(row)) {
-        let sql = "SELECT id FROM entry WHERE source = ?1 AND sections <> ''";
-        let entries: Vec<i64> =
-            db.prepare_cached(sql)?.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        for entry in entries {
-            super::members::set_members(db, entry, &[])?;
+        clear_members(db, *row)?;
+    }
+    let before: BTreeMap<i64, &str> = known.iter().map(|(row, _, place, _)| (*row, place.as_str())).collect();
+    for ((_, place), row) in sources.iter().zip(&rows) {
+        if before.get(row).is_some_and(|before| *before != place) {
+            moved(db, *row)?;
         }
     }
     Ok(rows)
+}
+
+fn clear_members(db: &Connection, source: i64) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM entry WHERE source = ?1 AND sections <> ''";
+    let entries: Vec<i64> = db.prepare_cached(sql)?.query_map([source], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    entries.into_iter().try_for_each(|entry| super::members::set_members(db, entry, &[]))
+}
+
+/// What one address said of its document says nothing of another's: it is asked soon, and unconditionally.
+fn moved(db: &Connection, source: i64) -> Result<(), StoreError> {
+    let state: String = db.query_row("SELECT state FROM source WHERE id = ?1", [source], |row| row.get(0))?;
+    let state = parse_state(&state)?;
+    let state = SourceState { validators: Default::default(), body_hash: None, next_poll: None, ..state };
+    write_state(db, source, &state)
 }

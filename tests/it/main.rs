@@ -10,6 +10,7 @@ mod folder;
 mod folders;
 mod http;
 mod origin;
+mod reload;
 mod render;
 mod render_pages;
 mod sources;

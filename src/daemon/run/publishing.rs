@@ -1,0 +1,97 @@
+//! When to publish: at once after a saved article, else at most once in the interval; one publication at a time.
+
+use std::future::pending;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::{Instant, sleep_until};
+
+use super::Loop;
+use crate::daemon::publication::{Dirty, Published, TOMBSTONE_DELAY};
+use crate::daemon::{chain, now};
+use crate::store::StoreError;
+
+/// What could not be published is tried again after this.
+const AFTER_TROUBLE: Duration = Duration::from_secs(30);
+/// The first publication waits so long for the first scan of the folders.
+const FIRST_SCAN: Duration = Duration::from_secs(3);
+
+pub(super) type Publishing = tokio::task::JoinHandle<(Dirty, Result<Published, StoreError>)>;
+
+/// Waits for the publication under way; for ever if there is none.
+pub(super) async fn published(publishing: &mut Option<Publishing>) -> (Dirty, Result<Published, StoreError>) {
+    let Some(handle) = publishing else { return pending().await };
+    let done = handle.await;
+    *publishing = None;
+    match done {
+        Ok(done) => done,
+        Err(panicked) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
+        Err(_) => (Dirty::default(), Ok(Published::default())),
+    }
+}
+
+impl Loop {
+    /// What is stored and what the folders hold, live before anybody is told that we are ready.
+    pub(super) async fn first_publication(&mut self) {
+        let patience = Instant::now() + FIRST_SCAN;
+        while self.folders.values().any(|folder| folder.running) && Instant::now() < patience {
+            tokio::select! {
+                Some(finished) = self.running.join_next_with_id() => self.finished(finished),
+                () = sleep_until(patience) => {}
+            }
+        }
+        match self.newsdesk.everything().await {
+            Ok(everything) => self.dirty.merge(everything),
+            Err(cause) => tracing::error!(stage = "store", "{}", chain(&cause)),
+        }
+        self.start_publication();
+        let done = published(&mut self.publishing).await;
+        self.published(done);
+        // What was withdrawn right before the last stop is announced, too.
+        self.tombstones = Some(now() + TOMBSTONE_DELAY + TimeDelta::seconds(1));
+        // A file saved right after the start is not to wait for the interval.
+        self.last_publication = None;
+    }
+
+    pub(super) fn publication_due(&self) -> Option<Instant> {
+        if self.once || self.dirty.is_empty() || self.publishing.is_some() || self.reload.holds_publications() {
+            return None;
+        }
+        let Some((at, second)) = self.last_publication else { return Some(Instant::now()) };
+        // Last-Modified counts seconds and strictly grows without running ahead: one publication in each.
+        let next_second = at + second;
+        let interval = self.newsdesk.settings.publish.min_interval;
+        Some(if self.dirty.urgent { next_second } else { next_second.max(at + interval) })
+    }
+
+    pub(super) fn start_publication(&mut self) {
+        let (newsdesk, dirty) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty));
+        let rest = 1_000_u64.saturating_sub(u64::from(chrono::Utc::now().timestamp_subsec_millis()));
+        self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
+        self.publishing = Some(tokio::spawn(async move {
+            let published = newsdesk.publish(&dirty, now()).await;
+            (dirty, published)
+        }));
+    }
+
+    pub(super) fn published(&mut self, (dirty, result): (Dirty, Result<Published, StoreError>)) {
+        let (changed, trouble) = match result {
+            Ok(published) => (published.changed, None),
+            Err(cause) => {
+                let words = chain(&cause);
+                tracing::error!(stage = "publish", "{words}");
+                self.dirty.merge(Dirty { urgent: false, ..dirty });
+                self.last_publication = Some((Instant::now(), AFTER_TROUBLE));
+                (Vec::new(), Some(words))
+            }
+        };
+        if !changed.is_empty() {
+            tracing::info!("published {} documents", changed.len());
+            let (newsdesk, changed) = (self.newsdesk.clone(), changed.clone());
+            self.aside.spawn(async move { newsdesk.announce(changed).await });
+        }
+
+        self.reload_published(trouble.as_ref());
+        self.tell_published(&changed, trouble.as_ref());
+    }
+}
