@@ -88,12 +88,14 @@ fn kind(kind: &'static Kind) -> String {
 /// In the largest unit that divides it.
 fn duration(secs: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| secs >= *unit && secs % unit == 0).unwrap_or((1, "s"));
+    let (unit, name) =
+        units.into_iter().find(|(unit, _)| secs >= *unit && secs.is_multiple_of(*unit)).unwrap_or((1, "s"));
     format!("{}{name}", secs / unit)
 }
 
 fn size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| bytes >= *unit && bytes % unit == 0).unwrap_or((1, "B"));
+    let (unit, name) =
+        units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)).unwrap_or((1, "B"));
     format!("{} {name}", bytes / unit)
 }
