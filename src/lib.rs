@@ -18,7 +18,7 @@
 //! | [`sections`] | rules and membership: which entry stands where | model |
 //! | [`merge`] | stored entries -> one section's feed | model, normalize's links |
 //! | [`render`] | a feed -> bytes of RSS, Atom, JSON Feed and pages | model |
-//! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints |
+//! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints and candidates |
 //! | [`config`] | `newsdesk.toml` -> checked settings, or every complaint at once | model, schedule, sections |
 //! | [`fetch`] | the one door to the network, and the folders of articles | model, config, schedule's words |
 //! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes, schedule's poll, the door's validators |

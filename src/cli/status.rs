@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use chrono::Utc;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{Failed, Place, print, print_json};
+use crate::config::settings::without_secrets;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
 use crate::store::{SourceRow, Store, StoreError};
@@ -53,6 +55,9 @@ pub struct Row {
     pub failures: u32,
     pub next_poll: Option<Time>,
     pub why: String,
+    /// The line that the configuration should hold instead of the one it has, and why.
+    #[serde(default)]
+    pub advice: Option<String>,
     pub entries: u64,
     pub newest: Option<Time>,
     pub repairs: Vec<String>,
@@ -94,7 +99,15 @@ pub async fn report_of_daemon(newsdesk: &Newsdesk) -> Result<Report, StoreError>
     Ok(Report { notices: newsdesk.notices(), store, ..report(&newsdesk.store).await? })
 }
 
+/// A feed that was found on a web page, or that has moved, is asked where it is; the file is its owner's to change.
+fn advice(row: &SourceRow) -> Option<String> {
+    let configured = Url::parse(&row.place).ok()?;
+    let (url, why) = row.state.poll.suggestion(&configured)?;
+    Some(format!("write url = \"{}\" ({why})", without_secrets(url)))
+}
+
 fn row(row: SourceRow) -> Row {
+    let advice = advice(&row);
     let state = row.state;
     let mark = match (&state.trouble, state.poll.gone_since, state.last_try) {
         (_, Some(_), _) => "gone",
@@ -113,6 +126,7 @@ fn row(row: SourceRow) -> Row {
         failures: state.poll.failures,
         next_poll: state.next_poll,
         why: state.next_reason,
+        advice,
         entries: row.entries,
         newest: row.newest,
         repairs: state.repairs,
@@ -132,8 +146,9 @@ fn table(report: &Report, now: Time) -> String {
         });
         let why = if row.why.is_empty() { String::new() } else { format!("; next: {}", row.why) };
         let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+        let advice = row.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
         text.push_str(&format!(
-            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}\n",
+            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}{advice}\n",
             row.source, row.mark, row.entries, row.outcome
         ));
     }

@@ -13,7 +13,8 @@ use url::Url;
 use super::{Failed, Place, print, print_json};
 use crate::config::{self, Settings};
 use crate::daemon::chain;
-use crate::fetch::http::{Answer, Door, Request};
+use crate::daemon::search::discover;
+use crate::fetch::http::{Door, Request};
 use crate::model::Time;
 use crate::normalize::{self, Context, File, Refreshed, clean, neutral};
 use crate::parse::article::{self, Article, Line, LineUse};
@@ -27,6 +28,7 @@ use crate::sections::{Placer, SourceRules};
 Examples:
   newsdesk try feeds/articles/*.txt
   newsdesk try https://example.org/feed.xml
+  newsdesk try https://example.org/      the feed of this page
   newsdesk try --json *.xml > documents.jsonl
   newsdesk try --content-type 'text/xml; charset=koi8-r' --base https://example.org/ feed.xml
 
@@ -80,6 +82,8 @@ struct Reader<'a> {
 /// One document, read as the daemon would.
 struct Tried {
     name: String,
+    /// The feed that stood on a web page of that name, and the others there.
+    found: Option<(Url, Vec<Url>)>,
     neutral: Value,
     article: Option<(Vec<Line>, Vec<String>)>,
     refreshed: Refreshed,
@@ -128,22 +132,21 @@ impl<'a> Reader<'a> {
         let fetch = &self.settings.fetch;
         let door = Door::new(fetch, self.settings.site.contact.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let document = match runtime.block_on(door.get(Request::feed(url, fetch.max_body)))? {
-            Answer::Document(document) => document,
-            Answer::NotModified(_) => return Err("the server says 304 although nothing was said to be known".into()),
-        };
-        let input = parse::Input {
-            bytes: &document.body,
-            content_type: document.content_type.as_deref(),
-            base: Some(&document.url),
-        };
-        Ok(self.feed(name, parse::document(&input, &Limits::default())?))
+        let found = runtime.block_on(discover(&door, Request::feed(url, fetch.max_body), fetch))?;
+        let on_page = (found.url != *url).then_some((found.url, found.others));
+        Ok(Tried { found: on_page, ..self.feed(name, found.feed) })
     }
 
     fn feed(&self, name: &str, feed: parse::ParsedFeed) -> Tried {
         let neutral = neutral::neutral(&feed);
         let context = Context { source: name, feed_url: None, file: None, ..self.context(name) };
-        Tried { name: name.to_owned(), neutral, article: None, refreshed: normalize::document(feed, &context) }
+        Tried {
+            name: name.to_owned(),
+            found: None,
+            neutral,
+            article: None,
+            refreshed: normalize::document(feed, &context),
+        }
     }
 
     fn context(&self, name: &'a str) -> Context<'a> {
@@ -178,7 +181,7 @@ impl<'a> Reader<'a> {
         let dropped = lines.iter().filter(|line| line.used == LineUse::Dropped && !line.text.trim().is_empty());
         neutral["dropped"] = dropped.map(|line| line.text.trim().to_owned()).collect();
         let refreshed = normalize::document(feed, &Context { file: Some(&file), ..self.context(name) });
-        Ok(Tried { name: name.to_owned(), neutral, article: Some((lines, warnings)), refreshed })
+        Ok(Tried { name: name.to_owned(), found: None, neutral, article: Some((lines, warnings)), refreshed })
     }
 
     fn sections(&self, source: &str, stated: &crate::model::Stated) -> Vec<String> {
@@ -201,6 +204,10 @@ impl Tried {
     fn json(&self) -> Value {
         let mut value = self.neutral.clone();
         value["document"] = json!(self.name);
+        if let Some((found, others)) = &self.found {
+            value["found"] = json!(found);
+            value["other_feeds"] = json!(others);
+        }
         if let Some((_, warnings)) = &self.article {
             value["warnings"] = json!(warnings);
             let entries = self.refreshed.entries.iter();
@@ -212,11 +219,13 @@ impl Tried {
     }
 
     fn words(&self, reader: &Reader<'_>) -> String {
-        let mut text = format!(
-            "{}\n  read as {}",
-            self.name,
-            self.neutral["format"].as_str().filter(|name| !name.is_empty()).unwrap_or("a feed")
-        );
+        let mut text = format!("{}\n", self.name);
+        if let Some((found, others)) = &self.found {
+            text.push_str(&format!("  a web page; its feed is {found}\n"));
+            others.iter().for_each(|other| text.push_str(&format!("  another feed is {other}\n")));
+        }
+        text.push_str("  read as ");
+        text.push_str(self.neutral["format"].as_str().filter(|name| !name.is_empty()).unwrap_or("a feed"));
         if !self.refreshed.origin.title.is_empty() && self.article.is_none() {
             text.push_str(&format!(", \"{}\"", self.refreshed.origin.title));
         }

@@ -10,6 +10,7 @@ mod publication;
 mod refresh;
 pub mod reload;
 mod run;
+pub mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;

@@ -9,14 +9,15 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::Newsdesk;
+use super::{Newsdesk, search};
 use crate::changes::{self, Situation};
-use crate::config::settings::{Place, Source};
+use crate::config::settings::{Place, Source, holds_secret};
 use crate::fetch::folder::{self, FileFound, FolderChanged};
 use crate::fetch::http::{Answer, Document, FetchError, Request};
 use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, File, Refreshed};
 use crate::parse::{self, Limits, article};
+use crate::schedule::found::Step;
 use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
 use crate::store::{Applied, FileRow, Refresh, SourceState, Trouble};
 
@@ -73,6 +74,8 @@ pub struct Refreshing {
     pub refused: Option<Refused>,
     /// Files are still being written: look again so soon.
     pub again: Option<Duration>,
+    /// A web page, whose feed is looked for by the next poll: nothing has come of it yet.
+    pub searching: bool,
 }
 
 /// A host that did not answer as it should.
@@ -86,8 +89,8 @@ pub struct Refused {
 }
 
 impl Refreshing {
-    fn ended(source: Arc<Source>, result: Result<Done, RefreshError>, next: NextPoll) -> Refreshing {
-        Refreshing { source, result, next, bucket: None, refused: None, again: None }
+    pub(super) fn ended(source: Arc<Source>, result: Result<Done, RefreshError>, next: NextPoll) -> Refreshing {
+        Refreshing { source, result, next, bucket: None, refused: None, again: None, searching: false }
     }
 }
 
@@ -126,10 +129,10 @@ impl Newsdesk {
         };
         match &source.place {
             Place::Feed(configured) => {
-                let asked = state.poll.moved.ask(configured);
-                let bucket = queue::bucket(asked);
-                let refreshing = self.refresh_feed(&source, configured, row, state, now).await;
-                Refreshing { bucket: Some(bucket), ..refreshing }
+                let bucket = queue::bucket(state.poll.ask(configured));
+                let mut refreshing = self.refresh_feed(&source, configured, row, state, now).await;
+                refreshing.bucket.get_or_insert(bucket);
+                refreshing
             }
             Place::Folder(root) => {
                 let root = root.clone();
@@ -147,10 +150,13 @@ impl Newsdesk {
         now: Time,
     ) -> Refreshing {
         let source = source.clone();
+        let page = configured;
+        // On a web page's behalf its feed is asked; that it moves is a matter of its own.
+        let configured = &state.poll.found.ask(page).clone();
         let url = state.poll.moved.ask(configured).clone();
         let same_reader = state.body_hash.as_deref().is_some_and(|hash| hash.ends_with(&self.reading));
         let request = Request {
-            configured,
+            configured: page,
             validators: same_reader.then_some(&state.validators),
             headers: &source.headers,
             credentials: source.credentials.as_ref(),
@@ -162,6 +168,7 @@ impl Newsdesk {
         match answer {
             Ok(Answer::NotModified(answer)) => {
                 state.validators = answer.validators;
+                search::is_a_feed(&source, &mut state);
                 state.poll.moved.succeeded(configured, &answer.hops, true);
                 let outcome = Outcome::NotModified { freshness: answer.freshness };
                 self.not_modified(source.clone(), row, state, outcome, "304 not modified", now).await
@@ -184,32 +191,33 @@ impl Newsdesk {
         let freshness = document.freshness;
         if state.body_hash.as_ref() == Some(&hash) {
             state.validators = document.validators;
+            search::is_a_feed(&source, &mut state);
             state.poll.moved.succeeded(configured, &document.hops, true);
             let outcome = Outcome::NotModified { freshness };
             return self.not_modified(source, row, state, outcome, "200, the same bytes", now).await;
         }
         let (validators, hops) = (document.validators.clone(), document.hops.clone());
+        let document = Arc::new(document);
         let read = {
-            let (newsdesk, source) = (self.clone(), source.clone());
-            blocking(move || newsdesk.normalize_feed(&source, &document)).await
+            let (newsdesk, source, document) = (self.clone(), source.clone(), document.clone());
+            let configured = configured.clone();
+            blocking(move || newsdesk.normalize_feed(&source, &configured, &document)).await
         };
         let (refreshed, repairs, hints) = match read {
             Ok(read) => read,
             Err(cause) => {
+                let cause = match search::is_no_feed(&source, &mut state, document, &cause, now).await {
+                    Step::Next => return self.search_on(source, row, state, now).await,
+                    Step::InVain => search::NoFeed.into(),
+                    Step::Failure => cause.into(),
+                };
                 state.poll.moved.failed(configured);
                 let outcome = Outcome::Failed { failure: Failure::NotAFeed, retry_after: None, frozen: false };
-                return self
-                    .failed(
-                        source.clone(),
-                        row,
-                        state,
-                        outcome,
-                        RefreshError::new(&source, Stage::Parse, cause.into()),
-                        now,
-                    )
-                    .await;
+                let error = RefreshError::new(&source, Stage::Parse, cause);
+                return self.failed(source, row, state, outcome, error, now).await;
             }
         };
+        search::is_a_feed(&source, &mut state);
         let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
             Ok(known) => known,
             Err(cause) => return self.store_failed(source, cause.into(), now),
@@ -250,6 +258,7 @@ impl Newsdesk {
     fn normalize_feed(
         &self,
         source: &Source,
+        configured: &Url,
         document: &Document,
     ) -> Result<(Refreshed, Vec<String>, parse::feed::Hints), parse::NotAFeed> {
         let input = parse::Input {
@@ -260,13 +269,11 @@ impl Newsdesk {
         let parsed = parse::document(&input, &Limits::default())?;
         let repairs = parsed.repairs.0.iter().map(|(kind, count)| format!("{kind} ({count})")).collect();
         let hints = parsed.hints.clone();
-        let configured = match &source.place {
-            Place::Feed(url) if !source.private => Some(url.as_str()),
-            _ => None,
-        };
+        // A page without a secret may name a feed with one.
+        let public = !source.private && !holds_secret(configured);
         let context = Context {
             source: &source.name,
-            feed_url: configured,
+            feed_url: public.then_some(configured.as_str()),
             origins: &self.settings.origins,
             tracking: &self.settings.tracking_parameters,
             file: None,
@@ -317,14 +324,18 @@ impl Newsdesk {
         let (failure, retry_after) = (cause.kind(), cause.retry_after());
         let bucket = queue::bucket(&cause.url);
         let frozen = self.outage_is_ours(&source, Some(failure), &state.poll, now);
-        // What our own outage breaks says nothing against the address that was moved to.
+        // What our own outage breaks says nothing against an address that was found or moved to.
+        let step = if frozen { Step::Failure } else { search::failed(&source, &mut state, failure, now) };
         if !frozen {
             state.poll.moved.failed(configured);
         }
+        let (failure, error) = match step {
+            Step::Next => return self.search_on(source, row, state, now).await,
+            Step::InVain => (Failure::NotAFeed, RefreshError::new(&source, Stage::Parse, search::NoFeed.into())),
+            Step::Failure => (failure, RefreshError::new(&source, Stage::Fetch, cause.into())),
+        };
         let outcome = Outcome::Failed { failure, retry_after, frozen };
-        let mut refreshing = self
-            .failed(source.clone(), row, state, outcome, RefreshError::new(&source, Stage::Fetch, cause.into()), now)
-            .await;
+        let mut refreshing = self.failed(source, row, state, outcome, error, now).await;
         if let Some(refused) = &mut refreshing.refused {
             refused.bucket = Some(bucket);
         }
@@ -362,7 +373,7 @@ impl Newsdesk {
     }
 
     /// The store would not give or take: nothing was written, so the same is asked again soon.
-    fn store_failed(
+    pub(super) fn store_failed(
         &self,
         source: Arc<Source>,
         cause: Box<dyn std::error::Error + Send + Sync>,

@@ -234,7 +234,7 @@ impl Loop {
         match &source.place {
             Place::Folder(_) => self.start_folder(&source.name, None),
             Place::Feed(url) => {
-                let asked = state.map_or(url, |state| state.poll.moved.ask(url));
+                let asked = state.map_or(url, |state| state.poll.ask(url));
                 self.hosts.insert(source.name.clone(), queue::bucket(asked).into());
                 let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
                 let due = match known {
@@ -319,6 +319,9 @@ impl Loop {
             self.hosts.insert(source.name.clone(), bucket.as_str().into());
         }
         self.push(&source, refreshing.next.at.max(now));
+        if refreshing.searching {
+            return;
+        }
         self.note(&refreshing);
         if let Ok(done) = &refreshing.result {
             if matches!(source.place, Place::Folder(_)) && !done.applied.sections.is_empty() {

@@ -15,6 +15,7 @@ pub mod cdf;
 pub mod charset;
 mod code_pages;
 pub mod date;
+pub mod discover;
 pub mod extensions;
 pub mod feed;
 mod files;

@@ -1,6 +1,6 @@
 //! Schedule: what is known of a source and now, in; when to ask again and why, out.
 //!
-//! May use: `model`, the hints of `parse`. Never: a clock, the disk, the network, `tokio`; `now` is a parameter, so that
+//! May use: `model`, the hints and the candidates of `parse`. Never: a clock, the disk, the network, `tokio`; `now` is a parameter, so that
 //! every rule is a table in a test and a clock that jumps is only another value.
 //!
 //! ```text
@@ -8,6 +8,7 @@
 //! rhythm   the source's own pace, learned from when its entries were first seen
 //! backoff  failures, parking, 410, and the outage that is ours
 //! moved    permanent redirects: adopted after three agreeing successes, left after three failures
+//! found    the feed that a web page led to: looked for once, then asked in its place
 //! cron     the operator's word
 //! learned  the rate that a host allows, from its refusals
 //! queue    due sources in buckets of their hosts, so that none delays another
@@ -15,6 +16,7 @@
 
 pub mod backoff;
 pub mod cron;
+pub mod found;
 pub mod hints;
 pub mod learned;
 pub mod moved;
@@ -23,9 +25,11 @@ pub mod rhythm;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 pub use backoff::{Failure, Outage};
 pub use cron::{CronError, CronLine};
+pub use found::Found;
 pub use hints::Freshness;
 pub use moved::Moved;
 
@@ -99,7 +103,9 @@ pub struct Poll {
     pub freshness: Freshness,
     /// Distinct instants at which new entries were first seen, oldest first, at most [`rhythm::KEPT`].
     pub seen: Vec<Time>,
-    /// Permanent redirects.
+    /// The feed that the configured web page led to.
+    pub found: Found,
+    /// Permanent redirects, of the configured URL or of the feed found in its place.
     pub moved: Moved,
 }
 
@@ -122,6 +128,18 @@ pub struct NextPoll {
 }
 
 impl Poll {
+    /// The URL to ask now: behind the configured one may stand a feed that was found, behind that one a redirect.
+    pub fn ask<'a>(&'a self, configured: &'a Url) -> &'a Url {
+        self.moved.ask(self.found.ask(configured))
+    }
+
+    /// The URL that the operator should write instead of the configured one, and why.
+    pub fn suggestion(&self, configured: &Url) -> Option<(&Url, &'static str)> {
+        let moved = || Some((self.moved.suggestion(self.found.ask(configured))?, "it has moved for good"));
+        let found = || Some((self.found.suggestion(configured)?, "found on the web page"));
+        moved().or_else(found)
+    }
+
     /// Takes one outcome in. Call it once for each poll, then [`next_poll`].
     pub fn record(&mut self, outcome: &Outcome, now: Time) {
         if let Some(last) = self.last_try.replace(now) {

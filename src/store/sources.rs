@@ -13,6 +13,8 @@ use crate::model::{Origin, Time};
 pub struct SourceRow {
     pub row: i64,
     pub name: String,
+    /// Its url or folder, as configured.
+    pub place: String,
     /// With the published feed id, once one is chosen.
     pub origin: Option<Origin>,
     pub state: SourceState,
@@ -155,13 +157,14 @@ impl Store {
 
 const SOURCE: &str = "SELECT s.id, s.name, s.feed_id, s.origin, s.state,
     (SELECT count(*) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL),
-    (SELECT max(e.effective) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL) FROM source s";
+    (SELECT max(e.effective) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL), s.place FROM source s";
 
 fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
     let state: String = row.get(4)?;
     Ok(SourceRow {
         row: row.get(0)?,
         name: row.get(1)?,
+        place: row.get(7)?,
         origin: origin(row.get(2)?, row.get(3)?)?,
         state: parse_state(&state)?,
         entries: row.get::<_, i64>(5)?.unsigned_abs(),

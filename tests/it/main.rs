@@ -5,6 +5,7 @@ mod config;
 mod corpus;
 mod cron;
 mod daemon;
+mod discovery;
 mod feeds;
 mod folder;
 mod folders;

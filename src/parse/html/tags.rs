@@ -23,6 +23,11 @@ pub(in crate::parse) fn references(html: &str, found: &mut impl FnMut(&str)) {
     }
 }
 
+/// Calls `seen` with every start tag.
+pub(in crate::parse) fn each<'a>(html: &'a str, seen: &mut impl FnMut(Tag<'a>)) {
+    tags(html).for_each(seen);
+}
+
 /// Does a tag hold more attributes than any page does? Tree builders compare them all with each other.
 pub(super) fn is_overloaded(html: &str) -> bool {
     tags(html).any(|tag| tag.attributes.len() > MAX_ATTRIBUTES && tag.attributes().nth(MAX_ATTRIBUTES).is_some())
@@ -87,6 +92,16 @@ fn tags(html: &str) -> impl Iterator<Item = Tag<'_>> {
 }
 
 impl<'a> Tag<'a> {
+    pub(in crate::parse) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The raw value of its first attribute of that name.
+    pub(in crate::parse) fn value(&self, name: &str) -> Option<&'a str> {
+        let mut attributes = self.attributes().take(MAX_ATTRIBUTES);
+        attributes.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     /// Names and raw values, in order.
     fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut rest = self.attributes;
