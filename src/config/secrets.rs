@@ -30,6 +30,30 @@ pub(super) fn credentials(table: &Table<'_>, context: &mut Context<'_>) -> Optio
     Some(Credentials { username: username?.value, password: password? })
 }
 
+/// `token-file`: what stands behind "Bearer" (RFC 6750); as a header field, since it is sent like one.
+pub(super) fn bearer(
+    table: &Table<'_>,
+    headers: &[(String, Secret)],
+    context: &mut Context<'_>,
+) -> Option<(String, Secret)> {
+    let token = secret_file(table, "token-file", context);
+    let stated = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let other = if table.has("username") { Some("a username") } else { stated.then_some("an Authorization header") };
+    if let (true, Some(other)) = (table.has("token-file"), other) {
+        let wrong = Wrong::new(format!("token-file and {other} are two ways to say who asks"));
+        table.desk.error(&table.key_span("token-file"), wrong.next("keep one of them"));
+    }
+    let token = token?;
+    let b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if !token.0.bytes().all(b64token) {
+        let wrong = Wrong::new("the file of token-file does not hold a bearer token");
+        let next = "a token has no spaces; anything else goes into headers = { Authorization = { file = \"...\" } }";
+        table.desk.error(&table.key_span("token-file"), wrong.next(next));
+        return None;
+    }
+    Some(("Authorization".to_owned(), Secret(format!("Bearer {}", token.0))))
+}
+
 /// Header fields, and whether one of them is a secret.
 pub(super) fn headers(table: &Table<'_>, context: &mut Context<'_>) -> (Vec<(String, Secret)>, bool) {
     let mut fields = Vec::new();

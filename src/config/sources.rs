@@ -12,7 +12,7 @@ use super::check::{Names, Paths, Reading};
 use super::file::said;
 use super::lists::{self, Listed};
 use super::rules::{self, Scope};
-use super::secrets::{credentials, headers, take_userinfo};
+use super::secrets::{bearer, credentials, headers, take_userinfo};
 use super::settings::{Place, SectionLine, Source, holds_secret};
 use super::table::{Desk, Located, Span, Table};
 use super::value::{self, Wrong, nearest};
@@ -262,7 +262,10 @@ fn common(table: &Table<'_>, name: &str, context: &mut Context<'_>) -> Source {
     let mut sections = Vec::new();
     let known = stated.iter().filter_map(|name| context.names.section(name, table.desk));
     add_once(&mut sections, known.collect());
-    let (headers, secret) = headers(table, context);
+    let (mut headers, mut secret) = headers(table, context);
+    let token = bearer(table, &headers, context);
+    secret |= table.has("token-file");
+    headers.extend(token);
     let credentials = credentials(table, context);
     Source {
         name: name.to_owned(),
@@ -290,6 +293,9 @@ fn with_url(mut source: Source, url: &mut Located<Url>, table: &Table<'_>) -> So
         if source.credentials.is_some() {
             let wrong = Wrong::new("a password in the address and a username beside it");
             table.desk.error(&url.span, wrong.next("keep username and password-file, cut the address"));
+        } else if table.has("token-file") {
+            let wrong = Wrong::new("a password in the address and a token-file beside it");
+            table.desk.error(&url.span, wrong.next("keep token-file, cut the address"));
         }
         source.credentials.get_or_insert(credentials);
         source.private = true;
@@ -325,7 +331,7 @@ fn kind(table: &Table<'_>) -> Option<Kind> {
 }
 
 fn refuse_what_does_not_fit(table: &Table<'_>, kind: Kind) {
-    for key in ["headers", "username", "password-file"] {
+    for key in ["headers", "username", "password-file", "token-file"] {
         if table.has(key) && kind != Kind::Url {
             let next = match kind {
                 Kind::Opml => "give the one feed that needs it a [[source]] of its own",

@@ -156,7 +156,7 @@ fn reason(status: u16) -> String {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        401 => "it wants credentials: set username and password-file on the source",
+        401 => "it wants credentials: set username and password-file, or token-file, on the source",
         403 => "it does not want us; a contact under [site] may help its owner to decide",
         404 => "there is nothing there; check the address",
         407 => "the proxy wants credentials",

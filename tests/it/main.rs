@@ -3,6 +3,7 @@
 mod articles;
 mod config;
 mod corpus;
+mod credentials;
 mod cron;
 mod daemon;
 mod discovery;
