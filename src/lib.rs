@@ -21,6 +21,7 @@
 //! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints and candidates |
 //! | [`config`] | `newsdesk.toml` -> checked settings, or every complaint at once | model, schedule, sections |
 //! | [`fetch`] | the one door to the network, and the folders of articles | model, config, schedule's words |
+//! | [`websub`] | hub and subscriber as rules: what is sent, what an answer means | model, the guard, schedule's words |
 //! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes, schedule's poll, the door's validators |
 //! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, store's rows |
 //! | [`serve`] | HTTP for what was published | publish |
@@ -46,6 +47,8 @@ pub mod schedule;
 pub mod config;
 
 pub mod fetch;
+
+pub mod websub;
 
 pub mod store;
 
