@@ -14,11 +14,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::logs::{self, Style};
 use super::{Failed, Place, status};
 use crate::config::Settings;
-use crate::config::settings::AdminAddress;
+use crate::config::settings::{AdminAddress, Hub};
 use crate::daemon::control::Ask;
 use crate::daemon::{self, Events, Newsdesk, Serving, StartError};
 use crate::serve::admin::{self, Command};
 use crate::serve::public::Public;
+use crate::serve::websub::Endpoints;
 use crate::serve::{self, Listener};
 
 /// Run the daemon: refresh sources on their schedules, publish, serve
@@ -98,8 +99,22 @@ fn public(newsdesk: &Newsdesk, ready: Arc<AtomicBool>) -> Public {
         base_path: newsdesk.base_path.as_str().into(),
         base: newsdesk.site.base.as_str().into(),
         hubs: newsdesk.site.hubs.clone().into(),
+        websub: endpoints(newsdesk),
         ready,
     }
+}
+
+fn endpoints(newsdesk: &Newsdesk) -> Endpoints {
+    let (expecting, answering) = (newsdesk.clone(), newsdesk.clone());
+    Endpoints::new(
+        newsdesk.settings.publish.hub == Hub::Own,
+        newsdesk.settings.fetch.max_body,
+        Arc::new(move |token| expecting.expects_push(token)),
+        Arc::new(move |call| {
+            let newsdesk = answering.clone();
+            Box::pin(async move { newsdesk.websub(call).await })
+        }),
+    )
 }
 
 /// What is served right now; a reload puts another in its place between two requests.

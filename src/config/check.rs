@@ -38,7 +38,7 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
     let rules = rules::read(root.tables("rule"), None, &Scope { names: &names, sources: &sources });
     sources.read_rules(&names);
 
-    let publish = publish(&root.table("publish"), &paths, &sources);
+    let publish = publish(&root.table("publish"), &paths, &sources, &site);
     let fetching = root.table("fetch");
     let fetch = fetch(&fetching);
     let settings = Settings {
@@ -244,16 +244,17 @@ fn store(table: &Table<'_>, locations: &Locations) -> StoreSettings {
     }
 }
 
-fn publish(table: &Table<'_>, paths: &Paths<'_>, sources: &Sources<'_>) -> Publish {
+fn publish(table: &Table<'_>, paths: &Paths<'_>, sources: &Sources<'_>, site: &Site) -> Publish {
     let folder = table.text("folder", value::path).map(|found| paths.beside(&found.value));
     if let Some(folder) = &folder {
         mirror_is_not_read(table, folder, sources);
     }
-    Publish {
-        folder,
-        hub: table.text_or_default("hub", value::hub),
-        min_interval: table.duration_or_default("min-interval"),
+    let hub = table.text_or_default("hub", value::hub);
+    if hub == Hub::Own && site.url.is_none() {
+        let wrong = Wrong::new("a hub of our own needs the public address of the site: subscribers are sent there");
+        table.desk.warn(&table.key_span("hub"), wrong.next("add: url = \"https://news.example.org/\" under [site]"));
     }
+    Publish { folder, hub, min_interval: table.duration_or_default("min-interval") }
 }
 
 /// A mirror inside a folder of articles would be read as articles, and grow for ever.

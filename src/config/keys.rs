@@ -47,7 +47,7 @@ pub enum Kind {
     Admin,
     /// `sqlite:FILE`.
     Store,
-    /// "none" or a URL.
+    /// "own", "none" or a URL.
     Hub,
     /// Address or network, with or without a port.
     Network,
@@ -142,7 +142,8 @@ pub const STORE: &[Key] = &[
 
 pub const PUBLISH: &[Key] = &[
     key("folder", Kind::Path, "Folder that mirrors what is published, for any web server; absent: none."),
-    key("hub", Kind::Hub, "WebSub hub that is named in the feeds and pinged when they change.").or(r#""none""#),
+    key("hub", Kind::Hub, "WebSub hub that the feeds name: \"own\", \"none\", or the URL of one that is pinged.")
+        .or(r#""none""#),
     key("min-interval", Kind::Duration(0, 3600), "Least time between two publications that remote feeds cause.")
         .or(r#""10s""#),
 ];

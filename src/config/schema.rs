@@ -61,7 +61,7 @@ fn shape(kind: &'static Kind) -> Value {
         Kind::Listen => json!({ "type": "string", "pattern": ":[0-9]+$" }),
         Kind::Admin => json!({ "type": "string", "pattern": "^unix:/|:[0-9]+$" }),
         Kind::Store => json!({ "type": "string", "pattern": "^sqlite:." }),
-        Kind::Hub => json!({ "type": "string", "pattern": "^none$|^https?://" }),
+        Kind::Hub => json!({ "type": "string", "pattern": "^(own|none)$|^https?://" }),
         Kind::SectionName => json!({
             "type": "string",
             "maxLength": 64,

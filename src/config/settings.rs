@@ -91,10 +91,19 @@ pub struct StoreSettings {
 pub struct Publish {
     /// Folder of the static mirror; `None`: no mirror.
     pub folder: Option<PathBuf>,
-    /// External hub to ping and to name in the documents; `None`: no hub.
-    pub hub: Option<Url>,
+    pub hub: Hub,
     /// At most one publication caused by remote feeds in this time.
     pub min_interval: Duration,
+}
+
+/// The WebSub hub that the documents name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hub {
+    None,
+    /// Ours, at `/hub`.
+    Own,
+    /// Somebody else's: it is pinged.
+    At(Url),
 }
 
 #[derive(Clone, PartialEq)]

@@ -9,7 +9,7 @@ use regex::Regex;
 use url::Url;
 
 use super::keys::RESERVED_SECTIONS;
-use super::settings::{AdminAddress, Cadence};
+use super::settings::{AdminAddress, Cadence, Hub};
 use crate::fetch::address::AllowNetwork;
 use crate::schedule::cron::CronLine;
 
@@ -347,13 +347,14 @@ pub(super) fn store(value: &str) -> Checked<String> {
     Ok(path.to_owned())
 }
 
-/// "none" or the URL of a hub.
-pub(super) fn hub(value: &str) -> Checked<Option<Url>> {
+/// "own", "none" or the URL of a hub.
+pub(super) fn hub(value: &str) -> Checked<Hub> {
     match value.trim() {
-        "none" => Ok(None),
-        "own" => Err(Wrong::new("a hub of our own is not available yet")
-            .next("name a public hub by its URL, or \"none\": readers then poll")),
-        other => public_url(other).map(Some).map_err(|wrong| wrong.next("\"none\", or the URL of a WebSub hub")),
+        "none" => Ok(Hub::None),
+        "own" => Ok(Hub::Own),
+        other => {
+            public_url(other).map(Hub::At).map_err(|wrong| wrong.next("\"own\", \"none\", or the URL of a WebSub hub"))
+        }
     }
 }
 

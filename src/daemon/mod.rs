@@ -4,9 +4,11 @@
 //! stands says `sections`, what a feed looks like say `merge` and `render`.
 
 pub mod control;
+mod hub;
 pub mod memory;
 mod pages;
 mod publication;
+mod push;
 mod refresh;
 pub mod reload;
 mod run;
@@ -21,7 +23,7 @@ use chrono::{SubsecRound, Utc};
 use url::Url;
 
 use crate::config::Settings;
-use crate::config::settings::{Place, Source};
+use crate::config::settings::{Hub, Place, Source};
 use crate::fetch::http::{Door, DoorError};
 use crate::merge;
 use crate::model::{Section, Time};
@@ -51,6 +53,8 @@ pub struct Kept {
     notices: Mutex<BTreeMap<String, Vec<String>>>,
     /// What stands in the file and not in force.
     standing: Mutex<reload::Standing>,
+    /// The way to our own hub.
+    hub: hub::Hub,
 }
 
 /// What one configuration makes of it; see [`Newsdesk`].
@@ -119,6 +123,7 @@ impl Newsdesk {
             outage: Mutex::new(Outage::default()),
             notices: Mutex::new(BTreeMap::new()),
             standing: Mutex::new(reload::Standing::default()),
+            hub: hub::Hub::default(),
         };
         let newsdesk = Newsdesk::around(Arc::new(kept), settings, door).await?;
         newsdesk.load_revisions().await?;
@@ -153,8 +158,8 @@ impl Newsdesk {
             door,
             base_path: base.path().to_owned(),
             site: merge::Site {
-                base: base.into(),
-                hubs: settings.publish.hub.iter().map(Url::to_string).collect(),
+                base: base.to_string(),
+                hubs: hubs(&settings, &base),
                 ttl_minutes: 15,
                 language: settings.site.language.clone(),
             },
@@ -290,6 +295,15 @@ fn shared_hosts(settings: &Settings) -> BTreeSet<String> {
         }
     }
     hosts.into_values().filter(|names| names.len() > 1).flatten().map(str::to_owned).collect()
+}
+
+/// The hub that the documents name.
+fn hubs(settings: &Settings, base: &Url) -> Vec<String> {
+    match &settings.publish.hub {
+        Hub::None => Vec::new(),
+        Hub::Own => vec![format!("{base}hub")],
+        Hub::At(url) => vec![url.to_string()],
+    }
 }
 
 /// Base of every link: `[site] url`, else the listen address.

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 
 use super::refresh::{blocking, on_disk};
 use super::{Newsdesk, pages};
-use crate::config::settings::Source;
+use crate::config::settings::{Hub, Source};
 use crate::merge::{self, Candidate, Identity};
 use crate::model::{Feed, Section, Time, Tombstone};
 use crate::publish::{self, mirror};
@@ -127,10 +127,14 @@ impl Newsdesk {
         Ok(Published { changed })
     }
 
-    /// Tell the hub which documents changed (WebSub §7 leaves the words to hub and publisher; these are the usual ones).
+    /// Tell the hub which documents changed (WebSub §6 leaves the words to hub and publisher; these are the usual ones).
     /// A hub that does not answer is asked again twice; its subscribers poll meanwhile.
     pub async fn announce(&self, changed: Vec<String>) {
-        let Some(hub) = &self.settings.publish.hub else { return };
+        let hub = match &self.settings.publish.hub {
+            Hub::None => return,
+            Hub::Own => return self.hub_published(changed),
+            Hub::At(hub) => hub,
+        };
         let feeds = changed.iter().filter(|path| publish::Media::of_path(path).is_feed());
         let topics: Vec<String> = feeds.map(|path| format!("{}{path}", self.site.base)).collect();
         if topics.is_empty() {

@@ -76,6 +76,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
     newsdesk.sweep().await?;
     state.watcher = watch_folders(&newsdesk, sender);
     state.first_publication().await;
+    newsdesk.start_hub().await?;
     serving.ready();
     let mut told = Instant::now();
     loop {
@@ -99,6 +100,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
         }
     }
     state.drain().await;
+    newsdesk.stop_hub(FAREWELL).await;
     newsdesk.store.close().await;
     Ok(())
 }

@@ -47,17 +47,17 @@ const KEPT_FOR: Duration = Duration::from_secs(15);
 /// See the module. A clone is cheap and shares all.
 #[derive(Clone)]
 pub struct Door {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     /// Closes its connections: an idle one kept for each of thousands of hosts costs more than it saves.
-    closing: Client,
+    pub(super) closing: Client,
     /// Keeps one for a short time.
     keeping: Client,
     /// Bodies beyond [`LARGE`] take turns: hostile ones, all as large as is allowed, must not fill the memory together.
     large: Semaphore,
-    settings: FetchSettings,
+    pub(super) settings: FetchSettings,
 }
 
 /// One GET.
@@ -198,35 +198,6 @@ impl Door {
         answer.map_err(|trouble| FetchError { shown: shown(&way.url), url: way.url, hops: way.hops, trouble })
     }
 
-    /// POST a form (application/x-www-form-urlencoded) and take any 2xx for a yes; redirects are not followed. A WebSub
-    /// hub is told so that documents have changed.
-    pub async fn post_form(&self, url: &Url, fields: &[(&str, &str)]) -> Result<(), FetchError> {
-        let limit = self.shared.settings.total_timeout;
-        let answer = match tokio::time::timeout(limit, self.post(url, fields)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Trouble::Timeout { what: "the whole answer", after: limit }),
-        };
-        answer.map_err(|trouble| FetchError { shown: shown(url), url: clean(url), hops: Vec::new(), trouble })
-    }
-
-    async fn post(&self, url: &Url, fields: &[(&str, &str)]) -> Result<(), Trouble> {
-        let settings = &self.shared.settings;
-        self.judge(url)?;
-        let mut outgoing = reqwest::Request::new(Method::POST, clean(url));
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        outgoing.headers_mut().insert(header::CONTENT_TYPE, form);
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        *outgoing.body_mut() = Some(body.into());
-        let port = settings.proxy.as_ref().unwrap_or(url).port_or_known_default().unwrap_or(0);
-        let answer = PORT.scope(port, self.shared.closing.execute(outgoing));
-        let answer = within("the first byte", settings.first_byte_timeout, answer).await?;
-        let answer = answer.map_err(|error| refusal(error, settings.connect_timeout))?;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(Trouble::Status { status: status.as_u16(), retry_after: None }),
-        }
-    }
-
     async fn follow(&self, request: &Request<'_>, way: &mut Way) -> Result<Answer, Trouble> {
         loop {
             let response = self.send(request, &way.url).await?;
@@ -266,7 +237,7 @@ impl Door {
     }
 
     /// Addresses written as such never come to the resolver. With a proxy, it alone is contacted.
-    fn judge(&self, url: &Url) -> Result<(), Trouble> {
+    pub(super) fn judge(&self, url: &Url) -> Result<(), Trouble> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Trouble::Scheme(url.scheme().to_owned()));
         }
@@ -430,7 +401,7 @@ fn judge_literal(url: &Url, allow: &[AllowNetwork]) -> Result<(), address::Refus
 }
 
 /// Without userinfo and fragment, which are nobody's business on the wire.
-fn clean(url: &Url) -> Url {
+pub(super) fn clean(url: &Url) -> Url {
     let mut url = url.clone();
     // Both fail only for URLs without a host, which have no userinfo either.
     let _ = url.set_username("");
@@ -439,12 +410,16 @@ fn clean(url: &Url) -> Url {
     url
 }
 
-async fn within<T>(what: &'static str, after: Duration, work: impl Future<Output = T>) -> Result<T, Trouble> {
+pub(super) async fn within<T>(
+    what: &'static str,
+    after: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Trouble> {
     tokio::time::timeout(after, work).await.map_err(|_| Trouble::Timeout { what, after })
 }
 
 /// The client's errors in ours: found by what lies at their bottom.
-fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Trouble {
+pub(super) fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Trouble {
     let error = error.without_url();
     if error.is_timeout() {
         return Trouble::Timeout { what: "connecting", after: connect_timeout };
@@ -472,6 +447,6 @@ fn is_tls(mut error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
-fn cut_short(error: reqwest::Error) -> Trouble {
+pub(super) fn cut_short(error: reqwest::Error) -> Trouble {
     Trouble::CutShort(Cause::from(error.without_url()))
 }

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! http      one GET through the door: validators, redirects, limits, deadlines, errors in words
+//! exchange  one POST or GET through the same door, whatever is answered: hubs and their callbacks
 //! coding    gzip, deflate, br, zstd: decoded while they stream, and counted
 //! head      header fields: validators, freshness, links
 //! error     what can go wrong, in words
@@ -17,6 +18,7 @@
 pub mod address;
 pub mod coding;
 pub mod error;
+pub mod exchange;
 pub mod folder;
 mod head;
 pub mod http;

@@ -1,12 +1,13 @@
 //! Serve: HTTP for what was published, on the public address; control on the admin address, apart.
 //!
-//! The public address only reads. May use: `publish`. Pages that are made for a request come
+//! The public address only reads, but for the two endpoints of WebSub. May use: `publish`, `websub`. Pages that are made for a request come
 //! from a function that the daemon hands in, so that nothing here knows the store.
 //! HTTP/1.1 by hyper with a limit on headers, on the time they may take, and on connections.
 
 pub mod admin;
 pub mod answer;
 pub mod public;
+pub mod websub;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,6 +21,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
+
+use websub::Peer;
 
 pub type Request = hyper::Request<Incoming>;
 pub type Response = hyper::Response<Full<Bytes>>;
@@ -54,10 +57,10 @@ where
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = accept(&listener) => match accepted {
-                Ok(stream) => {
+                Ok((stream, peer)) => {
                     let (respond, stop) = (respond.clone(), stop.clone());
                     connections.spawn(async move {
-                        serve_connection(stream, respond, stop).await;
+                        serve_connection(stream, peer, respond, stop).await;
                         drop(place);
                     });
                 }
@@ -81,24 +84,25 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn accept(listener: &Listener) -> std::io::Result<Box<dyn Stream>> {
+async fn accept(listener: &Listener) -> std::io::Result<(Box<dyn Stream>, Peer)> {
     match listener {
         Listener::Tcp(listener) => {
-            let (stream, _) = listener.accept().await?;
+            let (stream, peer) = listener.accept().await?;
             // Answers are written whole: waiting for more only delays them.
             let _ = stream.set_nodelay(true);
-            Ok(Box::new(stream))
+            Ok((Box::new(stream), Peer(Some(peer.ip()))))
         }
-        Listener::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+        Listener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), Peer(None))),
     }
 }
 
-async fn serve_connection<R, F>(stream: Box<dyn Stream>, respond: R, mut stop: watch::Receiver<bool>)
+async fn serve_connection<R, F>(stream: Box<dyn Stream>, peer: Peer, respond: R, mut stop: watch::Receiver<bool>)
 where
     R: Fn(Request) -> F + Send + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request| {
+        request.extensions_mut().insert(peer);
         let response = respond(request);
         async move { Ok::<_, Infallible>(response.await) }
     });

@@ -1,4 +1,4 @@
-//! The public address: what was published, and pages made for a request. It only reads.
+//! The public address: what was published, and pages made for a request. It only reads; what does more is in `websub`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode, header};
 
+use super::websub::Endpoints;
 use super::{Request, Response, answer};
 use crate::normalize::links::encode_segment;
 use crate::publish::{Live, Media};
@@ -53,12 +54,21 @@ pub struct Public {
     pub base: Arc<str>,
     /// Named in the Link header of every feed.
     pub hubs: Arc<[String]>,
+    pub websub: Endpoints,
     /// Store, listener and first publication stand.
     pub ready: Arc<AtomicBool>,
 }
 
 impl Public {
     pub async fn respond(self: Arc<Self>, request: Request) -> Response {
+        let below = request.uri().path().strip_prefix(&*self.base_path).map(str::to_owned);
+        match self.websub.respond(below.as_deref().unwrap_or_default(), request).await {
+            Ok(response) => response,
+            Err(request) => self.read(request).await,
+        }
+    }
+
+    async fn read(&self, request: Request) -> Response {
         let (method, asked) = (request.method().clone(), request.headers());
         if method == Method::OPTIONS {
             return allowed(answer::words(StatusCode::NO_CONTENT, ""));

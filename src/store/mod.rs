@@ -1,16 +1,18 @@
 //! Store: what is known, kept across restarts, behind operations in the domain's words.
 //!
 //! May use: `model`, `changes`, the keys of `normalize`, and what it keeps for others as it is (`schedule`'s poll, the
-//! door's validators). Decides nothing but what only a unique index can: which of two
+//! door's validators, `websub`'s subscriptions). Decides nothing but what only a unique index can: which of two
 //! sources owns a published id, which of two articles a slug. Every time is passed in.
 
 mod aliases;
 mod apply;
 mod files;
+mod hub;
 mod ids;
 mod known;
 mod members;
 mod pack;
+mod push;
 mod retention;
 mod revisions;
 mod sources;

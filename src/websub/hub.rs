@@ -150,7 +150,10 @@ pub fn wish(form: &[u8], house: &House<'_>) -> Result<Wish, Refusal> {
         "subscribe" => Mode::Subscribe,
         "unsubscribe" => Mode::Unsubscribe,
         "publish" => {
-            return Err(Refusal::new(400, "this hub announces the feeds of its own site, by itself; nobody needs to ping it"));
+            return Err(Refusal::new(
+                400,
+                "this hub announces the feeds of its own site, by itself; nobody needs to ping it",
+            ));
         }
         _ => return Err(Refusal::new(400, "hub.mode is subscribe or unsubscribe")),
     };

@@ -44,12 +44,7 @@ pub struct Advertised {
 
 /// §4: the Link header comes before the document. `hubs` and `own` are from the document, which was found at `found`.
 /// Of several hubs the first with https.
-pub fn advertised(
-    header: &[(String, Url)],
-    hubs: &[String],
-    own: Option<&str>,
-    found: &Url,
-) -> Option<Advertised> {
+pub fn advertised(header: &[(String, Url)], hubs: &[String], own: Option<&str>, found: &Url) -> Option<Advertised> {
     let named = |rel: &'static str| header.iter().filter(move |(name, _)| name == rel).map(|(_, url)| url.clone());
     let mut candidates: Vec<Url> = named("hub").collect();
     if candidates.is_empty() {
@@ -293,8 +288,8 @@ impl Subscription {
     pub fn answer(&mut self, question: &Question, now: Time) -> Verdict {
         let same = Url::parse(&question.topic).is_ok_and(|topic| topic == self.at.topic);
         let challenge = &question.challenge;
-        let sound = (1..=CHALLENGE_LENGTH).contains(&challenge.len())
-            && challenge.bytes().all(|byte| byte.is_ascii_graphic());
+        let sound =
+            (1..=CHALLENGE_LENGTH).contains(&challenge.len()) && challenge.bytes().all(|byte| byte.is_ascii_graphic());
         match (question.mode.as_str(), self.phase) {
             ("denied", Phase::Wanted) if same => {
                 (self.phase, self.lease_until, self.asked) = (Phase::Denied, None, None);

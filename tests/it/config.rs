@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use newsdesk::config::keys::{self, Key, Kind};
-use newsdesk::config::settings::{AdminAddress, Cadence, Place, ScheduleSettings, Site};
+use newsdesk::config::settings::{AdminAddress, Cadence, Hub, Place, ScheduleSettings, Site};
 use newsdesk::config::{self, Complaints, Locations, Settings};
 
 fn root() -> &'static Path {
@@ -283,7 +283,11 @@ fn summary(settings: &Settings) -> String {
     let url = url.as_ref().map(ToString::to_string);
     writeln!(out, "site {title:?} {url:?} {id:?} {language:?} {contact:?} {timezone}").unwrap();
     writeln!(out, "{server:?}\n{store:?}\n{fetch:?}").unwrap();
-    let hub = publish.hub.as_ref().map(ToString::to_string);
+    let hub = match &publish.hub {
+        Hub::None => "none".to_owned(),
+        Hub::Own => "own".to_owned(),
+        Hub::At(url) => url.to_string(),
+    };
     writeln!(out, "publish {:?} {hub:?} {:?}", publish.folder, publish.min_interval).unwrap();
     let ScheduleSettings { default, min, max, rescan, retention } = schedule;
     writeln!(out, "schedule {} {min} {max} {rescan}, {retention}", cadence(default)).unwrap();

@@ -15,7 +15,7 @@ use crate::origin::{Behaviour, Origin};
 
 const LIMIT: u64 = 1 << 20;
 
-fn settings() -> FetchSettings {
+pub fn settings() -> FetchSettings {
     FetchSettings {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         max_body: LIMIT,
@@ -43,7 +43,7 @@ fn hurried(first_byte: u64, idle: u64, total: u64) -> Door {
 }
 
 /// One for all tests that need no other: it reads the machine's certificates when it is made.
-fn door() -> Door {
+pub fn door() -> Door {
     static DOOR: LazyLock<Door> = LazyLock::new(|| Door::new(&settings(), Some("https://desk.example/")).unwrap());
     DOOR.clone()
 }

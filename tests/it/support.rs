@@ -298,6 +298,11 @@ pub type Revision = (String, String, Vec<u8>);
 
 /// One request on a connection of its own.
 pub fn ask(port: u16, method: &str, path: &str, fields: &[(&str, &str)]) -> std::io::Result<Answer> {
+    exchange(port, method, path, fields, b"")
+}
+
+/// The same with a body. A server may answer and close before it has read all of it.
+pub fn exchange(port: u16, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
@@ -306,7 +311,12 @@ pub fn ask(port: u16, method: &str, path: &str, fields: &[(&str, &str)]) -> std:
     }
     stream.write_all(format!("{request}\r\n").as_bytes())?;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
+    if body.is_empty() {
+        stream.read_to_end(&mut bytes)?;
+    } else {
+        let _ = stream.write_all(body);
+        let _ = stream.read_to_end(&mut bytes);
+    }
     let ended = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(ended)?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();

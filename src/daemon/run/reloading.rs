@@ -193,6 +193,7 @@ impl Loop {
         self.reload.generation += 1;
         let old = std::mem::replace(&mut self.newsdesk, newsdesk);
         serving.adopted(&self.newsdesk);
+        self.newsdesk.hub_renewed();
         let settings = &self.newsdesk.settings;
         self.feeds.set_budgets(settings.fetch.budget(), settings.hosts.clone());
         let now = now();

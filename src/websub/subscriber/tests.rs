@@ -24,12 +24,7 @@ fn live() -> Subscription {
 }
 
 fn question(mode: &str) -> Question {
-    Question {
-        mode: mode.into(),
-        topic: "https://a.example/feed".into(),
-        challenge: "c".into(),
-        lease: "36000".into(),
-    }
+    Question { mode: mode.into(), topic: "https://a.example/feed".into(), challenge: "c".into(), lease: "36000".into() }
 }
 
 #[test]
