@@ -7,6 +7,7 @@ pub mod control;
 mod hub;
 pub mod memory;
 mod pages;
+mod polls;
 mod publication;
 mod push;
 mod refresh;
@@ -73,8 +74,9 @@ pub struct Shared {
     door: Door,
     placer: Placer,
     vocabulary: Vocabulary,
-    /// Changes when the same bytes are read in another way.
+    /// Changes when the same bytes of an article are read in another way; of a feed.
     reading: String,
+    feed_reading: String,
 }
 
 impl Deref for Newsdesk {
@@ -170,6 +172,7 @@ impl Newsdesk {
             placer: Placer::new(&settings.sections, &settings.rules, by_source),
             vocabulary: Vocabulary::new(&settings.sections),
             reading: Newsdesk::reading_print(&settings),
+            feed_reading: Newsdesk::feed_reading_print(&settings),
             settings: Arc::new(settings),
         };
         Newsdesk { shared: Arc::new(shared) }

@@ -11,9 +11,9 @@ use url::Url;
 
 use super::{Newsdesk, search};
 use crate::changes::{self, Situation};
-use crate::config::settings::{Place, Source, holds_secret};
+use crate::config::settings::{Place, Source, holds_secret, without_secrets};
 use crate::fetch::folder::{self, FileFound, FolderChanged};
-use crate::fetch::http::{Answer, Document, FetchError, Request};
+use crate::fetch::http::{Answer, Document, FetchError, Hop, Request};
 use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, File, Refreshed};
 use crate::parse::{self, Limits, article};
@@ -92,6 +92,11 @@ impl Refreshing {
     pub(super) fn ended(source: Arc<Source>, result: Result<Done, RefreshError>, next: NextPoll) -> Refreshing {
         Refreshing { source, result, next, bucket: None, refused: None, again: None, searching: false }
     }
+
+    /// Whom the next poll asks.
+    fn asking(self, bucket: Option<String>) -> Refreshing {
+        Refreshing { bucket, ..self }
+    }
 }
 
 /// What a refresh that worked found.
@@ -111,11 +116,13 @@ impl Done {
     }
 }
 
-/// A note for the person who asked for this refresh by hand.
+/// What whoever starts a refresh has to say about it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wish {
     /// Files that are missing were meant to be.
     pub confirm_missing: bool,
+    /// When its host refused us last, whichever of its sources asked.
+    pub host_refused: Option<Time>,
 }
 
 impl Newsdesk {
@@ -123,16 +130,14 @@ impl Newsdesk {
     pub async fn refresh(&self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish) -> Refreshing {
         let now = super::now();
         let row = self.row(&source.name);
-        let state = match self.store.state(row) {
+        let mut state = match self.store.state(row) {
             Ok(state) => state,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
         match &source.place {
             Place::Feed(configured) => {
-                let bucket = queue::bucket(state.poll.ask(configured));
-                let mut refreshing = self.refresh_feed(&source, configured, row, state, now).await;
-                refreshing.bucket.get_or_insert(bucket);
-                refreshing
+                state.poll.limited_at = state.poll.limited_at.max(wish.host_refused);
+                self.refresh_feed(&source, configured, row, state, now).await
             }
             Place::Folder(root) => {
                 let root = root.clone();
@@ -154,7 +159,7 @@ impl Newsdesk {
         // On a web page's behalf its feed is asked; that it moves is a matter of its own.
         let configured = &state.poll.found.ask(page).clone();
         let url = state.poll.moved.ask(configured).clone();
-        let same_reader = state.body_hash.as_deref().is_some_and(|hash| hash.ends_with(&self.reading));
+        let same_reader = state.body_hash.as_deref().is_some_and(|hash| hash.ends_with(&self.feed_reading));
         let request = Request {
             configured: page,
             validators: same_reader.then_some(&state.validators),
@@ -168,8 +173,9 @@ impl Newsdesk {
         match answer {
             Ok(Answer::NotModified(answer)) => {
                 state.validators = answer.validators;
+                state.http_status = Some(304);
                 search::is_a_feed(&source, &mut state);
-                state.poll.moved.succeeded(configured, &answer.hops, true);
+                went_through(&source, configured, &mut state, &answer.hops, true);
                 let outcome = Outcome::NotModified { freshness: answer.freshness };
                 self.not_modified(source.clone(), row, state, outcome, "304 not modified", now).await
             }
@@ -187,12 +193,13 @@ impl Newsdesk {
         document: Document,
         now: Time,
     ) -> Refreshing {
-        let hash = format!("{} {}", blake3::hash(&document.body).to_hex(), self.reading);
+        let hash = format!("{} {}", blake3::hash(&document.body).to_hex(), self.feed_reading);
         let freshness = document.freshness;
+        state.http_status = Some(200);
         if state.body_hash.as_ref() == Some(&hash) {
             state.validators = document.validators;
             search::is_a_feed(&source, &mut state);
-            state.poll.moved.succeeded(configured, &document.hops, true);
+            went_through(&source, configured, &mut state, &document.hops, true);
             let outcome = Outcome::NotModified { freshness };
             return self.not_modified(source, row, state, outcome, "200, the same bytes", now).await;
         }
@@ -211,7 +218,7 @@ impl Newsdesk {
                     Step::InVain => search::NoFeed.into(),
                     Step::Failure => cause.into(),
                 };
-                state.poll.moved.failed(configured);
+                led_nowhere(&source, configured, &mut state);
                 let outcome = Outcome::Failed { failure: Failure::NotAFeed, retry_after: None, frozen: false };
                 let error = RefreshError::new(&source, Stage::Parse, cause);
                 return self.failed(source, row, state, outcome, error, now).await;
@@ -223,7 +230,7 @@ impl Newsdesk {
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
         let same_feed = first_fetch || !known.by_key.is_empty();
-        state.poll.moved.succeeded(configured, &hops, same_feed);
+        went_through(&source, configured, &mut state, &hops, same_feed);
         let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
         let situation = Situation { now, first_fetch, local: false };
         let changes = {
@@ -232,10 +239,12 @@ impl Newsdesk {
         };
         state.validators = validators;
         state.body_hash = Some(hash);
+        tell_cuts(&source, &state.repairs, &repairs);
         state.repairs = repairs;
         let words = in_words(&changes);
         state.poll.record(&Outcome::Changed { entries: changes.new.len(), hints, freshness }, now);
         let next = self.well(&source, &mut state, &words, now);
+        let bucket = asked_next(&source, &state);
         let refresh = Refresh {
             source: row,
             now,
@@ -249,7 +258,7 @@ impl Newsdesk {
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => {
                 let done = Done { applied, words, trouble: None };
-                Refreshing::ended(source, Ok(done), next)
+                Refreshing::ended(source, Ok(done), next).asking(bucket)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
@@ -303,10 +312,11 @@ impl Newsdesk {
     ) -> Refreshing {
         state.poll.record(&outcome, now);
         let next = self.well(&source, &mut state, words, now);
+        let bucket = asked_next(&source, &state);
         match self.store.record_poll(row, state).await {
             Ok(()) => {
                 let done = Done { words: words.to_owned(), ..Done::default() };
-                Refreshing::ended(source, Ok(done), next)
+                Refreshing::ended(source, Ok(done), next).asking(bucket)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
@@ -323,11 +333,12 @@ impl Newsdesk {
     ) -> Refreshing {
         let (failure, retry_after) = (cause.kind(), cause.retry_after());
         let bucket = queue::bucket(&cause.url);
+        state.http_status = cause.status();
         let frozen = self.outage_is_ours(&source, Some(failure), &state.poll, now);
         // What our own outage breaks says nothing against an address that was found or moved to.
         let step = if frozen { Step::Failure } else { search::failed(&source, &mut state, failure, now) };
         if !frozen {
-            state.poll.moved.failed(configured);
+            led_nowhere(&source, configured, &mut state);
         }
         let (failure, error) = match step {
             Step::Next => return self.search_on(source, row, state, now).await,
@@ -366,10 +377,11 @@ impl Newsdesk {
         state.outcome = words.clone();
         state.trouble = Some(Trouble { stage: error.stage.to_string(), cause: words, since });
         let next = self.next(&source, &mut state, now);
+        let bucket = asked_next(&source, &state);
         if let Err(cause) = self.store.record_poll(row, state).await {
             return self.store_failed(source, cause.into(), now);
         }
-        Refreshing { refused, ..Refreshing::ended(source, Err(error), next) }
+        Refreshing { refused, ..Refreshing::ended(source, Err(error), next).asking(bucket) }
     }
 
     /// The store would not give or take: nothing was written, so the same is asked again soon.
@@ -645,16 +657,52 @@ impl Newsdesk {
         folders.rsplit('/').find_map(|name| self.vocabulary.resolve(name))
     }
 
-    /// The reader's version and everything in the configuration that makes it read otherwise.
+    /// The reader's version and everything in the configuration that makes it read articles otherwise.
     pub(super) fn reading_print(settings: &crate::config::Settings) -> String {
-        let words = format!(
-            "{READER} {:?} {:?} {:?} {:?}",
-            settings.origins,
-            settings.residue,
-            settings.tracking_parameters,
-            settings.sections.iter().map(|s| (&s.name, &s.title, &s.aliases)).collect::<Vec<_>>()
-        );
-        blake3::hash(words.as_bytes()).to_hex().chars().take(16).collect()
+        let sections: Vec<_> = settings.sections.iter().map(|s| (&s.name, &s.title, &s.aliases)).collect();
+        print_of(&format!("{} {:?} {sections:?}", Self::feed_reading_print(settings), settings.residue))
+    }
+
+    /// The same for feeds: a new title of a section is no reason to have every feed sent once more.
+    pub(super) fn feed_reading_print(settings: &crate::config::Settings) -> String {
+        print_of(&format!("{READER} {:?} {:?}", settings.origins, settings.tracking_parameters))
+    }
+}
+
+fn print_of(words: &str) -> String {
+    blake3::hash(words.as_bytes()).to_hex().chars().take(16).collect()
+}
+
+/// The host of a feed's next poll.
+fn asked_next(source: &Source, state: &SourceState) -> Option<String> {
+    match &source.place {
+        Place::Feed(configured) => Some(queue::bucket(state.poll.ask(configured))),
+        Place::Folder(_) => None,
+    }
+}
+
+/// A poll succeeded through these redirects: a permanent one that has proved itself is told once.
+fn went_through(source: &Source, configured: &Url, state: &mut SourceState, hops: &[Hop], same_feed: bool) {
+    if state.poll.moved.succeeded(configured, hops, same_feed)
+        && let Some(to) = state.poll.moved.suggestion(configured)
+    {
+        tracing::info!(source = %source.name, "moved for good; write it into the configuration: url = \"{}\"", without_secrets(to));
+    }
+}
+
+/// A poll failed: where it had moved to may have been the wrong place.
+fn led_nowhere(source: &Source, configured: &Url, state: &mut SourceState) {
+    if state.poll.moved.failed(configured) {
+        tracing::warn!(source = %source.name, "it had moved, but is not there any more: its configured address is asked again");
+    }
+}
+
+/// A limit that begins to cut is told once; the status has it as long as it does.
+fn tell_cuts(source: &Source, before: &[String], after: &[String]) {
+    let kind = |repair: &str| repair.split(" (").next().unwrap_or_default().to_owned();
+    let known: BTreeSet<String> = before.iter().map(|repair| kind(repair)).collect();
+    for repair in after.iter().filter(|repair| repair.starts_with("limit") && !known.contains(&kind(repair))) {
+        tracing::warn!(source = %source.name, stage = "parse", "more than is taken of one document: {repair}");
     }
 }
 

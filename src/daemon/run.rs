@@ -9,20 +9,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::control::{Ask, SourceReport, UpdateReport};
+use super::polls::{Polls, Start};
 use super::publication::{Dirty, TOMBSTONE_DELAY};
 use super::refresh::{Done, Refreshing, Stage, Wish, blocking};
 use super::{Newsdesk, StartError, memory, now, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
-use crate::schedule::queue::{self, Next, Queue, Taught};
-use crate::schedule::{self};
+use crate::schedule::{self, queue};
 use crate::store::{SourceState, StoreError};
 use folders::{FolderState, watch_folders};
 use publishing::{Publishing, published};
@@ -156,20 +156,14 @@ struct Loop {
     newsdesk: Newsdesk,
     reload: Reload,
     watcher: Option<Watcher>,
-    feeds: Queue,
+    polls: Polls,
     /// Folders by the time of their next scan.
     folders_due: BTreeSet<(Time, String)>,
     folders: HashMap<String, FolderState>,
     running: JoinSet<Refreshing>,
     /// Words to the hub, and retention: nobody waits for them.
     aside: JoinSet<()>,
-    /// Running feeds: bucket and start.
-    buckets: HashMap<String, (Arc<str>, Time)>,
-    /// Source -> bucket of the URL that is really asked, after a permanent redirect was adopted.
-    hosts: HashMap<String, Arc<str>>,
     tasks: HashMap<Id, Task>,
-    /// When the next feed may start; `None`: when something finishes.
-    feeds_wake: Option<Time>,
     dirty: Dirty,
     publishing: Option<Publishing>,
     /// When, and how much of its second was left then.
@@ -191,15 +185,12 @@ impl Loop {
         Loop {
             reload: Reload::default(),
             watcher: None,
-            feeds: Queue::new(newsdesk.settings.fetch.budget(), newsdesk.settings.hosts.clone()),
+            polls: Polls::new(&newsdesk.settings),
             folders_due: BTreeSet::new(),
             folders: HashMap::new(),
             running: JoinSet::new(),
             aside: JoinSet::new(),
-            buckets: HashMap::new(),
-            hosts: HashMap::new(),
             tasks: HashMap::new(),
-            feeds_wake: None,
             dirty: Dirty::default(),
             publishing: None,
             last_publication: None,
@@ -219,9 +210,7 @@ impl Loop {
         let states = self.newsdesk.store.states().await?;
         let taught = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
         let now = now();
-        for (bucket, taught) in serde_json::from_str::<BTreeMap<String, Taught>>(&taught).unwrap_or_default() {
-            self.feeds.teach(&bucket, taught, now);
-        }
+        self.polls.teach(&taught, now);
         for source in &self.newsdesk.settings.sources.clone() {
             let state = states.get(&source.name);
             if let Some(trouble) = state.and_then(|state| state.trouble.as_ref()) {
@@ -237,7 +226,7 @@ impl Loop {
             Place::Folder(_) => self.start_folder(&source.name, None),
             Place::Feed(url) => {
                 let asked = state.map_or(url, |state| state.poll.ask(url));
-                self.hosts.insert(source.name.clone(), queue::bucket(asked).into());
+                self.polls.asks(&source.name, &queue::bucket(asked));
                 let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
                 let due = match known {
                     Some((next, last_try)) => schedule::resume(next, last_try, now),
@@ -250,10 +239,7 @@ impl Loop {
 
     fn push(&mut self, source: &Source, due: Time) {
         match &source.place {
-            Place::Feed(url) => {
-                let bucket = self.hosts.get(&source.name).cloned().unwrap_or_else(|| queue::bucket(url).into());
-                self.feeds.push(&source.name, &bucket, due);
-            }
+            Place::Feed(url) => self.polls.push(&source.name, || queue::bucket(url), due),
             Place::Folder(_) => {
                 self.folders_due.retain(|(_, name)| *name != source.name);
                 self.folders_due.insert((due, source.name.clone()));
@@ -271,19 +257,13 @@ impl Loop {
             self.folders_due.pop_first();
             self.start_folder(&name, None);
         }
-        self.feeds_wake = None;
-        while self.buckets.len() < self.newsdesk.settings.fetch.concurrency {
-            let (source, bucket) = match self.feeds.next(now) {
-                Next::Start { source, bucket } => (source, bucket),
-                Next::WaitUntil(time) => {
-                    self.feeds_wake = Some(time);
-                    break;
-                }
-                Next::Idle => break,
-            };
+        // A second between two requests is a whole one.
+        let (now, clock) = (Utc::now(), Instant::now());
+        while let Some(Start { source, host_refused }) =
+            self.polls.start(now, clock, |source| self.failing.contains_key(source))
+        {
             let Some(source) = self.newsdesk.source(&source).cloned() else { continue };
-            self.buckets.insert(source.name.clone(), (bucket, now));
-            self.spawn(source, None, Wish::default(), Duration::ZERO);
+            self.spawn(source, None, Wish { host_refused, ..Wish::default() }, Duration::ZERO);
         }
         if self.publication_due().is_some_and(|due| due <= Instant::now()) {
             self.start_publication();
@@ -316,9 +296,11 @@ impl Loop {
             self.reload.misplaced.get_or_insert_with(Instant::now);
         }
         let source = refreshing.source.clone();
-        self.free_bucket(&refreshing, now);
+        if self.polls.finished(&source.name, refreshing.refused.as_ref(), Utc::now()) {
+            self.remember_hosts();
+        }
         if let Some(bucket) = &refreshing.bucket {
-            self.hosts.insert(source.name.clone(), bucket.as_str().into());
+            self.polls.asks(&source.name, bucket);
         }
         self.push(&source, refreshing.next.at.max(now));
         if refreshing.searching {
@@ -340,27 +322,9 @@ impl Loop {
         self.answer_waiting(&refreshing);
     }
 
-    fn free_bucket(&mut self, refreshing: &Refreshing, now: Time) {
-        let Some((bucket, started)) = self.buckets.remove(&refreshing.source.name) else { return };
-        self.feeds.finished(&bucket, now);
-        let Some(refused) = &refreshing.refused else { return };
-        let bucket = refused.bucket.as_deref().unwrap_or(&bucket);
-        if refused.limited {
-            self.feeds.refused(bucket, refused.retry_after, started, now);
-        }
-        if let Some(wait) = refused.retry_after {
-            self.feeds.park(bucket, now + wait, now);
-        }
-        if refused.limited || refused.retry_after.is_some() {
-            self.remember_hosts();
-        }
-    }
-
-    /// What hosts have taught by refusing is not to be learned again after a restart.
+    /// What hosts have taught is not to be learned again after a restart.
     fn remember_hosts(&mut self) {
-        let taught: BTreeMap<String, Taught> =
-            self.feeds.taught().into_iter().map(|(bucket, taught)| (bucket.to_string(), taught)).collect();
-        let Ok(json) = serde_json::to_string(&taught) else { return };
+        let Some(json) = self.polls.taught() else { return };
         let store = self.newsdesk.store.clone();
         self.aside.spawn(async move {
             if let Err(cause) = store.set_meta(HOSTS, json).await {
@@ -404,9 +368,7 @@ impl Loop {
         let Some(Task { source: name, .. }) = self.tasks.remove(&panicked.id()) else { return };
         tracing::error!(source = %name, "its refresh panicked, please report this: {panicked}");
         let now = now();
-        if let Some((bucket, _)) = self.buckets.remove(&name) {
-            self.feeds.finished(&bucket, now);
-        }
+        self.polls.finished(&name, None, Utc::now());
         if self.folders.contains_key(&name) {
             self.folder_finished(&name, None);
         }
@@ -438,9 +400,9 @@ impl Loop {
     }
 
     fn wake(&self) -> Instant {
-        let (wall, clock) = (now(), Instant::now());
+        let (wall, clock) = (Utc::now(), Instant::now());
         let at = |time: Time| clock + (time - wall).to_std().unwrap_or_default();
-        let feeds = self.feeds_wake.map(at);
+        let feeds = self.polls.wake(wall, clock);
         let folders = self.folders_due.first().map(|(time, _)| at(*time));
         let tombstones = self.tombstones.map(at);
         let retention = self.next_retention.map(at);

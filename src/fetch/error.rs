@@ -37,10 +37,13 @@ impl FetchError {
         self.trouble.kind()
     }
 
-    /// The status of the answer, if there was one that says more than 200.
+    /// The status of the answer, as far as its body was not the trouble.
     pub fn status(&self) -> Option<u16> {
         match self.trouble {
             Trouble::Status { status, .. } => Some(status),
+            Trouble::UnaskedNotModified => Some(304),
+            Trouble::UnaskedPartial => Some(206),
+            Trouble::TooLarge { .. } | Trouble::Coding(_) | Trouble::CutShort(_) => Some(200),
             _ => None,
         }
     }

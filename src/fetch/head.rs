@@ -27,6 +27,9 @@ pub struct Validators {
     /// Whatever it looks like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
+    /// Who gave them: a validator says nothing of any other document. `None`: not known, whoever is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<Url>,
 }
 
 impl Validators {
@@ -34,16 +37,28 @@ impl Validators {
         self.etag.is_none() && self.last_modified.is_none()
     }
 
-    pub(super) fn of(head: &HeaderMap) -> Validators {
-        Validators { etag: verbatim(head, header::ETAG), last_modified: verbatim(head, header::LAST_MODIFIED) }
+    pub(super) fn of(head: &HeaderMap, url: &Url) -> Validators {
+        Validators {
+            etag: verbatim(head, header::ETAG),
+            last_modified: verbatim(head, header::LAST_MODIFIED),
+            of: Some(url.clone()),
+        }
+    }
+
+    /// May they be sent to `url`? One that a redirect named may differ in its query: storage services sign it anew each
+    /// time.
+    pub(super) fn fit(&self, url: &Url, redirected: bool) -> bool {
+        let Some(of) = self.of.as_ref().filter(|_| !self.is_empty()) else { return !self.is_empty() };
+        of == url || (redirected && of.origin() == url.origin() && of.path() == url.path())
     }
 
     /// After a 304: what it states replaces what was known (RFC 9111 §4.3.4).
-    pub(super) fn updated(&self, head: &HeaderMap) -> Validators {
-        let by = Validators::of(head);
+    pub(super) fn updated(&self, head: &HeaderMap, url: &Url) -> Validators {
+        let by = Validators::of(head, url);
         Validators {
             etag: by.etag.or_else(|| self.etag.clone()),
             last_modified: by.last_modified.or_else(|| self.last_modified.clone()),
+            of: by.of,
         }
     }
 

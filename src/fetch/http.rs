@@ -200,16 +200,16 @@ impl Door {
 
     async fn follow(&self, request: &Request<'_>, way: &mut Way) -> Result<Answer, Trouble> {
         loop {
-            let response = self.send(request, &way.url).await?;
+            let known = request.validators.filter(|known| known.fit(&way.url, way.first.is_some()));
+            let response = self.send(request, known, &way.url).await?;
             let now = Utc::now();
             match response.status().as_u16() {
                 // The body of a redirect stays unread.
                 status @ (301 | 302 | 303 | 307 | 308) => way.turn(status, response.headers())?,
                 200 => return self.read(request, way, response).await.map(Answer::Document),
                 304 => {
-                    let known =
-                        request.validators.filter(|known| !known.is_empty()).ok_or(Trouble::UnaskedNotModified)?;
-                    let validators = known.updated(response.headers());
+                    let known = known.ok_or(Trouble::UnaskedNotModified)?;
+                    let validators = known.updated(response.headers(), &way.url);
                     let freshness = head::freshness(response.headers(), now);
                     let (url, hops) = (way.url.clone(), std::mem::take(&mut way.hops));
                     return Ok(Answer::NotModified(NotModified { url, hops, validators, freshness }));
@@ -225,11 +225,11 @@ impl Door {
     }
 
     /// One request, up to the head of its answer.
-    async fn send(&self, request: &Request<'_>, url: &Url) -> Result<Response, Trouble> {
+    async fn send(&self, request: &Request<'_>, known: Option<&Validators>, url: &Url) -> Result<Response, Trouble> {
         let settings = &self.shared.settings;
         self.judge(url)?;
         let mut outgoing = reqwest::Request::new(Method::GET, url.clone());
-        *outgoing.headers_mut() = fields(request, url)?;
+        *outgoing.headers_mut() = fields(request, known, url)?;
         let client = if request.keep { &self.shared.keeping } else { &self.shared.closing };
         let port = settings.proxy.as_ref().unwrap_or(url).port_or_known_default().unwrap_or(0);
         let answer = within("the first byte", settings.first_byte_timeout, PORT.scope(port, client.execute(outgoing)));
@@ -274,7 +274,7 @@ impl Door {
         Ok(Document {
             body: body.finish()?.into(),
             content_type: head::lenient(head, header::CONTENT_TYPE).filter(|stated| stated.len() <= MEDIA_TYPE_LENGTH),
-            validators: Validators::of(head),
+            validators: Validators::of(head, &way.url),
             freshness: head::freshness(head, now),
             links: head::links(head, &way.url),
             url: way.url.clone(),
@@ -317,7 +317,7 @@ impl Way {
 }
 
 /// The header fields of one request.
-fn fields(request: &Request<'_>, url: &Url) -> Result<HeaderMap, Trouble> {
+fn fields(request: &Request<'_>, known: Option<&Validators>, url: &Url) -> Result<HeaderMap, Trouble> {
     let mut fields = HeaderMap::new();
     if url.origin() == request.configured.origin() {
         for (name, value) in request.headers {
@@ -332,7 +332,7 @@ fn fields(request: &Request<'_>, url: &Url) -> Result<HeaderMap, Trouble> {
         }
     }
     fields.insert(header::ACCEPT, HeaderValue::from_static(request.accept));
-    if let Some(validators) = request.validators {
+    if let Some(validators) = known {
         validators.put(&mut fields);
     }
     Ok(fields)

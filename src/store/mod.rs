@@ -104,6 +104,8 @@ pub struct SourceState {
     pub next_reason: String,
     pub last_try: Option<Time>,
     pub last_success: Option<Time>,
+    /// Of the last answer; `None`: there was none, or the source is no feed.
+    pub http_status: Option<u16>,
     /// "304 not modified", "3 new, 1 changed".
     pub outcome: String,
     /// Set while the last try failed.

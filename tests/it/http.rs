@@ -567,7 +567,7 @@ async fn connections_are_kept_only_where_asked_for() {
     let origin = Origin::start().await;
     origin.on("/feed", Behaviour::Tagged { etag: "\"1\"".to_owned(), body: b"x".to_vec() });
     let (door, url) = (door(), origin.url("/feed"));
-    let validators = Validators { etag: Some("\"1\"".to_owned()), last_modified: None };
+    let validators = Validators { etag: Some("\"1\"".to_owned()), ..Validators::default() };
     for keep in [false, true] {
         let before = origin.connections();
         for _ in 0..3 {

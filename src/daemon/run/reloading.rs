@@ -7,6 +7,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use super::folders::{folders, watch_folders};
 use super::{Loop, Serving};
 use crate::config::settings::Place;
 use crate::daemon::control::SourceReport;
+use crate::daemon::polls::under_new_names;
 use crate::daemon::publication::Dirty;
 use crate::daemon::refresh::on_disk;
 use crate::daemon::reload::{Read, ReloadReport, Standing, keep_what_is_bound, one_line, refusal};
@@ -194,8 +196,7 @@ impl Loop {
         let old = std::mem::replace(&mut self.newsdesk, newsdesk);
         serving.adopted(&self.newsdesk);
         self.newsdesk.hub_renewed();
-        let settings = &self.newsdesk.settings;
-        self.feeds.set_budgets(settings.fetch.budget(), settings.hosts.clone());
+        self.polls.configure(&self.newsdesk.settings);
         let now = now();
         self.next_retention = self.newsdesk.settings.schedule.retention.after(now);
         self.follow_names(&old);
@@ -214,15 +215,13 @@ impl Loop {
             (place(old, name) == place(&self.newsdesk, &now)).then_some(now)
         };
         for (name, _) in names.iter().filter(|(name, now)| stays(name).as_ref() != Some(*name) || now.is_none()) {
-            self.feeds.remove(name);
+            self.polls.remove(name);
             self.folders_due.retain(|(_, due)| due != name);
             if stays(name).is_none() {
                 // Whoever it was has nothing to say any more.
                 let tasks = self.tasks.values().filter(|task| task.source == *name);
                 tasks.for_each(|task| task.abort.abort());
-                if let Some((bucket, _)) = self.buckets.remove(name) {
-                    self.feeds.finished(&bucket, now());
-                }
+                self.polls.finished(name, None, Utc::now());
                 self.reload.orphans = true;
             }
         }
@@ -233,10 +232,9 @@ impl Loop {
             }
             None => false,
         });
-        moved(&mut self.buckets, stays);
-        moved(&mut self.folders, stays);
-        moved(&mut self.hosts, stays);
-        moved(&mut self.wishes, stays);
+        self.polls.follow(stays);
+        under_new_names(&mut self.folders, stays);
+        under_new_names(&mut self.wishes, stays);
         self.failing = std::mem::take(&mut self.failing)
             .into_iter()
             .filter_map(|(name, stage)| Some((stays(&name)?, stage)))
@@ -317,11 +315,6 @@ fn pace(newsdesk: &Newsdesk, source: &crate::config::settings::Source) -> (Caden
     let schedule = &newsdesk.settings.schedule;
     let cadence = source.schedule.as_ref().unwrap_or(&schedule.default).clone();
     (cadence, schedule::Bounds { min: schedule.min, max: schedule.max })
-}
-
-/// The map under the names of now.
-fn moved<V>(map: &mut std::collections::HashMap<String, V>, stays: impl Fn(&String) -> Option<String>) {
-    *map = std::mem::take(map).into_iter().filter_map(|(name, value)| Some((stays(&name)?, value))).collect();
 }
 
 /// Read the file and make ready what it asks for; nothing that is in force is touched before all of it can be.

@@ -58,10 +58,10 @@ impl Loop {
                 continue;
             };
             match &source.place {
-                Place::Feed(_) if self.buckets.contains_key(&name) => {}
+                Place::Feed(_) if self.polls.is_running(&name) => {}
                 Place::Feed(_) => self.push(&source, now),
                 Place::Folder(_) => {
-                    self.wishes.insert(name.clone(), Wish { confirm_missing });
+                    self.wishes.insert(name.clone(), Wish { confirm_missing, ..Wish::default() });
                     if self.folders.get(&name).is_some_and(|folder| folder.running) {
                         waiting.next_refresh.insert(name.clone());
                     }
