@@ -12,6 +12,7 @@ mod publication;
 mod push;
 mod refresh;
 pub mod reload;
+mod retire;
 mod run;
 pub mod search;
 
@@ -52,6 +53,8 @@ pub struct Kept {
     outage: Mutex<Outage>,
     /// What the gate had to say at the last publication, by path.
     notices: Mutex<BTreeMap<String, Vec<String>>>,
+    /// Sections out of which retention took something.
+    stale: Mutex<BTreeSet<String>>,
     /// What stands in the file and not in force.
     standing: Mutex<reload::Standing>,
     /// The way to our own hub.
@@ -124,6 +127,7 @@ impl Newsdesk {
             serving: AtomicBool::new(false),
             outage: Mutex::new(Outage::default()),
             notices: Mutex::new(BTreeMap::new()),
+            stale: Mutex::default(),
             standing: Mutex::new(reload::Standing::default()),
             hub: hub::Hub::default(),
         };
@@ -239,25 +243,6 @@ impl Newsdesk {
             }
         }
         self.store.set_meta("placement", print).await
-    }
-
-    /// Retention: old entries leave the store, a small batch at a time.
-    async fn retire(&self, now: Time) {
-        let store = &self.settings.store;
-        let mut removed = 0;
-        loop {
-            match self.store.prune(now - store.keep, store.keep_per_source, now).await {
-                Ok(0) => break,
-                Ok(count) => removed += count,
-                Err(cause) => {
-                    tracing::error!(stage = "store", "{}", chain(&cause));
-                    break;
-                }
-            }
-        }
-        if removed > 0 {
-            tracing::info!("{removed} old entries left the store");
-        }
     }
 
     /// A source by its name.

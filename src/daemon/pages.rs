@@ -232,7 +232,7 @@ impl Newsdesk {
         let Some(source) = self.sources.get(&stored.entry.source) else { return Ok(None) };
         let Place::Folder(root) = &source.place else { return Ok(None) };
         let Some(file) = stored.key_text.strip_prefix("file ") else { return Ok(None) };
-        let file = file.split('#').next().unwrap_or(file);
+        let file = file.split(crate::normalize::WITHIN).next().unwrap_or(file);
         let files = self.store.files(self.row(&source.name)).await?;
         let shows = files.into_iter().find(|row| row.path == file).map(|row| row.shows).unwrap_or_default();
         Ok(Some((root.clone(), shows)))

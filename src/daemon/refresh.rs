@@ -232,7 +232,7 @@ impl Newsdesk {
         let same_feed = first_fetch || !known.by_key.is_empty();
         went_through(&source, configured, &mut state, &hops, same_feed);
         let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
-        let situation = Situation { now, first_fetch, local: false };
+        let situation = Situation { now, first_fetch, local: false, last_read: state.last_success };
         let changes = {
             let (newsdesk, source) = (self.clone(), source.clone());
             blocking(move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now)).await
@@ -482,7 +482,7 @@ impl Newsdesk {
         known.by_alias.retain(|_, at| {
             entries.get(*at).is_some_and(|entry| free.contains(&entry.row) || entry.withdrawn.is_some())
         });
-        let situation = Situation { now, first_fetch, local: true };
+        let situation = Situation { now, first_fetch, local: true, last_read: None };
         let mut changes =
             self.placed(&source.name, changes::between(&known, std::mem::take(&mut read.refreshed), situation), now);
         let renamed: BTreeSet<i64> = changes.changed.iter().map(|entry| entry.row).collect();

@@ -385,6 +385,7 @@ impl Loop {
             self.tombstones = None;
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
         }
+        self.dirty.sections.extend(self.newsdesk.take_stale());
         if self.next_retention.is_some_and(|due| due <= now) {
             self.next_retention = self.newsdesk.settings.schedule.retention.after(now);
             let newsdesk = self.newsdesk.clone();

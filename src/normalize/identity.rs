@@ -12,7 +12,7 @@ use crate::model::Stated;
 use crate::normalize::clean;
 
 /// A key is kept as the first 128 bits of its BLAKE3 hash: a hostile id costs what an honest one does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct KeyHash(pub [u8; 16]);
 
 /// By what an entry is known inside its source.
@@ -26,7 +26,7 @@ pub enum Key {
     Path(String),
     /// Title and text.
     Text(KeyHash),
-    /// Title, text and stated date: the last resort, never an alias.
+    /// Title, text and stated date: the last resort; an alias of what goes by its link, should that turn out to be none.
     Print(KeyHash),
     /// A file below the folder of a local source, with the entry's own id if the file is a feed document.
     File(String),
@@ -69,34 +69,45 @@ pub struct Offer<'a> {
     pub stated: &'a Stated,
 }
 
+/// Keys of one document.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Key and aliases of every entry, in order.
+    pub of: Vec<(Key, Vec<Key>)>,
+    /// Links that stand for two entries: no keys, here and from now on.
+    pub shared: Vec<Key>,
+}
+
 /// Key and aliases of every entry of a document, in its order. `home` is the feed's own page: never a key.
-pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Vec<(Key, Vec<Key>)> {
+pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Keys {
     let ids = occurrences(offers.iter().map(|offer| native_id(offer.id)));
     let links: Vec<Option<String>> =
         offers.iter().map(|offer| offer.stated.link.as_deref().and_then(|link| link_key(link, home))).collect();
     let link_counts = occurrences(links.iter().map(|link| link.as_deref()));
     let mut prints: BTreeMap<KeyHash, u32> = BTreeMap::new();
-    offers
-        .iter()
-        .zip(&links)
-        .map(|(offer, link)| {
-            let unique_id = native_id(offer.id).filter(|id| ids.get(*id) == Some(&1));
-            let unique_link = link.as_deref().filter(|link| link_counts.get(*link) == Some(&1));
-            let text = text_hash(offer.stated);
-            let mut aliases = Vec::with_capacity(3);
-            let key = match (unique_id, unique_link) {
-                (Some(id), _) => {
-                    aliases.extend(unique_link.map(|link| Key::Link(link.to_owned())));
-                    aliases.extend(path_of(id).map(Key::Path));
-                    Key::Id(id.to_owned())
-                }
-                (None, Some(link)) => Key::Link(link.to_owned()),
-                (None, None) => print_key(offer.stated, text, &mut prints),
-            };
-            aliases.push(Key::Text(text));
-            (key, aliases)
-        })
-        .collect()
+    let keyed = offers.iter().zip(&links).map(|(offer, link)| {
+        let unique_id = native_id(offer.id).filter(|id| ids.get(*id) == Some(&1));
+        let unique_link = link.as_deref().filter(|link| link_counts.get(*link) == Some(&1));
+        let text = text_hash(offer.stated);
+        let mut aliases = Vec::with_capacity(3);
+        let key = match (unique_id, unique_link) {
+            (Some(id), _) => {
+                aliases.extend(unique_link.map(|link| Key::Link(link.to_owned())));
+                aliases.extend(path_of(id).map(Key::Path));
+                Key::Id(id.to_owned())
+            }
+            (None, Some(link)) => {
+                aliases.push(print_key(offer.stated, text, &mut prints));
+                Key::Link(link.to_owned())
+            }
+            (None, None) => print_key(offer.stated, text, &mut prints),
+        };
+        aliases.push(Key::Text(text));
+        (key, aliases)
+    });
+    let of = keyed.collect();
+    let shared = link_counts.iter().filter(|(_, count)| **count > 1).map(|(link, _)| Key::Link((*link).to_owned()));
+    Keys { of, shared: shared.collect() }
 }
 
 /// Which entries say again what another one of the document says, so that they are left out. Entries with the same id
@@ -163,7 +174,7 @@ fn print_key(stated: &Stated, text: KeyHash, seen: &mut BTreeMap<KeyHash, u32>) 
 }
 
 /// The link without scheme, `www.` and a slash at its end; `None` for the root of a site and for the feed's own page.
-fn link_key(link: &str, home: Option<&str>) -> Option<String> {
+pub fn link_key(link: &str, home: Option<&str>) -> Option<String> {
     let url = Url::parse(link).ok()?;
     let key = bare(&url);
     let root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -174,7 +185,11 @@ fn link_key(link: &str, home: Option<&str>) -> Option<String> {
 fn bare(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let host = host.strip_prefix("www.").unwrap_or(host);
-    let mut key = format!("{host}{}", url.path().trim_end_matches('/'));
+    format!("{host}{}", without_host(url))
+}
+
+fn without_host(url: &Url) -> String {
+    let mut key = url.path().trim_end_matches('/').to_owned();
     for (mark, part) in [('?', url.query()), ('#', url.fragment())] {
         if let Some(part) = part {
             key.push(mark);
@@ -184,10 +199,15 @@ fn bare(url: &Url) -> String {
     key
 }
 
-/// What is left of an id that is a web address when its host goes: a move to a new domain keeps it.
+/// What is left of an id that is a web address, or a tag, when its host goes: a move to a new domain keeps it.
 fn path_of(id: &str) -> Option<String> {
-    let url = Url::parse(id).ok().filter(|url| url.has_host())?;
-    let path = bare(&url).split_once('/').map(|(_, path)| path.to_owned())?;
+    let path = match id.get(..4) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("tag:") => id.splitn(3, ':').nth(2)?.to_owned(),
+        _ => {
+            let url = Url::parse(id).ok().filter(|url| url.has_host())?;
+            without_host(&url).trim_start_matches('/').to_owned()
+        }
+    };
     (path.len() >= 4).then_some(path)
 }
 
@@ -245,7 +265,7 @@ mod tests {
         let stated: Vec<Stated> = entries.iter().map(|(_, title, link)| stated(title, *link)).collect();
         let offers: Vec<Offer> =
             entries.iter().zip(&stated).map(|((id, ..), stated)| Offer { id: *id, stated }).collect();
-        of_document(&offers, Some("https://example.org/blog/")).into_iter().map(|(key, _)| key.to_string()).collect()
+        of_document(&offers, Some("https://example.org/blog/")).of.into_iter().map(|(key, _)| key.to_string()).collect()
     }
 
     #[test]
@@ -294,7 +314,7 @@ mod tests {
     #[test]
     fn entries_that_nothing_tells_apart_stay_apart() {
         let (one, two) = (stated("same", None), stated("same", None));
-        let found = of_document(&[Offer { id: None, stated: &one }, Offer { id: None, stated: &two }], None);
+        let found = of_document(&[Offer { id: None, stated: &one }, Offer { id: None, stated: &two }], None).of;
         assert_ne!(found[0].0, found[1].0);
     }
 

@@ -15,7 +15,7 @@ use url::Url;
 use crate::model::{Category, Enclosure, Html, Link, Origin, OriginNames, Person, Stated, Time};
 use crate::parse::feed::{Attribution, ParsedSource, Text};
 use crate::parse::{Format, ParsedEntry, ParsedFeed};
-use identity::{Key, Offer, Print};
+use identity::{Key, Keys, Offer, Print};
 
 /// What is known beside the document itself.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +56,10 @@ pub struct Refreshed {
     pub feed_id: Option<String>,
     pub hubs: Vec<String>,
     pub entries: Vec<Incoming>,
-    /// Native ids that the source withdraws itself (RFC 6721).
-    pub deleted: Vec<Key>,
+    /// Native ids that the source withdraws itself, and when it did (RFC 6721).
+    pub deleted: Vec<(Key, Option<Time>)>,
+    /// Links that stand for two entries of the document.
+    pub shared: Vec<Key>,
     /// Drafts and articles of the future, by the moment at which they come out; `None`: a draft.
     pub held: Vec<(Key, Option<Time>)>,
 }
@@ -90,14 +92,15 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
     let repeats = identity::repeats(&offers);
     let once = offers.into_iter().zip(&repeats).filter(|(_, repeats)| !**repeats);
     let offers: Vec<Offer<'_>> = once.map(|(offer, _)| offer).collect();
-    let keys = match context.file {
-        Some(file) => file_keys(file, &offers, parsed.format),
+    let Keys { of: keys, shared } = match context.file {
+        Some(file) => Keys { of: file_keys(file, &offers, parsed.format), shared: Vec::new() },
         None => identity::of_document(&offers, home),
     };
     let mut refreshed = Refreshed {
         feed_id: parsed.id.clone().filter(|id| identity::is_publishable(id)),
         hubs: parsed.links.iter().filter(|link| link.rel == "hub").map(|link| link.href.clone()).collect(),
-        deleted: parsed.deleted.iter().map(|deleted| Key::Id(deleted.id.trim().to_owned())).collect(),
+        deleted: parsed.deleted.iter().map(|gone| (Key::Id(gone.id.trim().to_owned()), gone.when)).collect(),
+        shared,
         origin,
         ..Refreshed::default()
     };
@@ -134,16 +137,21 @@ fn file_keys(file: &File<'_>, offers: &[Offer<'_>], format: Format) -> Vec<(Key,
         return vec![(Key::File(file.path.to_owned()), vec![Key::Text(text)])];
     }
     identity::of_document(offers, None)
+        .of
         .into_iter()
         .map(|(key, aliases)| {
             let inner = match key {
-                Key::Text(hash) | Key::Print(hash) => format!("{:032x}", u128::from_be_bytes(hash.0)),
-                Key::Id(text) | Key::Link(text) | Key::Path(text) | Key::File(text) => text,
+                Key::Text(hash) | Key::Print(hash) => format!("print:{:032x}", u128::from_be_bytes(hash.0)),
+                Key::Link(text) | Key::Path(text) => format!("link:{text}"),
+                Key::Id(text) | Key::File(text) => text,
             };
-            (Key::File(format!("{}#{inner}", file.path)), aliases)
+            (Key::File(format!("{}{WITHIN}{inner}", file.path)), aliases)
         })
         .collect()
 }
+
+/// Parts the path of a feed document from the entry in it: no path has this in it.
+pub const WITHIN: &str = "//";
 
 /// `Some(None)`: a draft. `Some(Some(moment))`: dated in the future.
 fn held_back(entry: &ParsedEntry, stated: &Stated, file: Option<&File<'_>>) -> Option<Option<Time>> {

@@ -9,13 +9,9 @@ use crate::normalize::identity::KeyHash;
 const MOST_ALIASES: usize = 16;
 
 /// The newest entry with an alias owns it: its text is the one that is compared.
-pub(super) fn set_aliases(
-    db: &Connection,
-    source: i64,
-    row: i64,
-    known: &[u8],
-    aliases: &[KeyHash],
-) -> Result<(), StoreError> {
+pub(super) fn set_aliases(db: &Connection, source: i64, row: i64, aliases: &[KeyHash]) -> Result<(), StoreError> {
+    let sql = "SELECT aliases FROM entry WHERE id = ?1";
+    let known: Vec<u8> = db.prepare_cached(sql)?.query_row([row], |row| row.get(0))?;
     let mut all: Vec<&[u8]> = known.chunks_exact(16).collect();
     let fresh: Vec<&[u8]> = aliases.iter().map(|alias| &alias.0[..]).filter(|alias| !all.contains(alias)).collect();
     if fresh.is_empty() {
@@ -38,11 +34,22 @@ pub(super) fn add_aliases<'a>(
     row: i64,
     aliases: impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)
+    // A link that stands for two entries leads to none.
+    let sql = "INSERT INTO alias (source, hash, entry)
+        SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM shared_link WHERE source = ?1 AND hash = ?2)
         ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry";
     let mut statement = db.prepare_cached(sql)?;
     for alias in aliases {
         statement.execute(params![source, alias, row])?;
+    }
+    Ok(())
+}
+
+/// From now on this link of the source is no key.
+pub(super) fn share_link(db: &Connection, source: i64, hash: KeyHash) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO shared_link (source, hash) VALUES (?1, ?2)";
+    if db.prepare_cached(sql)?.execute(params![source, hash.0])? > 0 {
+        db.prepare_cached("DELETE FROM alias WHERE source = ?1 AND hash = ?2")?.execute(params![source, hash.0])?;
     }
     Ok(())
 }

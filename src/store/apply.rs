@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::aliases::{add_aliases, set_aliases};
+use super::aliases::{add_aliases, set_aliases, share_link};
 use super::files::write_files;
+use super::hits::count_hits;
 use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
 use super::members::{add_members, joined, section_rows, sections_of, sections_of_source, set_members};
 use super::pack::encode;
 use super::sources::write_state;
 use super::{FileRow, SourceState, Store, StoreError, Withdrawn};
-use crate::changes::{ChangedEntry, Changes, NewEntry};
+use crate::changes::{self, ChangedEntry, Changes, NewEntry};
 use crate::model::{EntryId, Origin, Time};
 use crate::normalize::identity::KeyHash;
 
@@ -42,6 +43,8 @@ pub struct Applied {
     pub withdrawn: Vec<Withdrawn>,
     /// Pages of local articles that are to be made again.
     pub slugs: BTreeSet<String>,
+    /// A first fetch or a mass change of ids: shown, but announced to nobody.
+    pub flood: bool,
 }
 
 impl Store {
@@ -58,18 +61,16 @@ impl Store {
 
 fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
     let Refresh { source, now, changes, origin, feed_id, state, files, vanished } = refresh;
-    let mut applied = Applied::default();
-    if let Some(origin) = &origin {
-        let json = serde_json::to_string(origin)
-            .map_err(|cause| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() })?;
-        let changed = db
-            .prepare_cached("UPDATE source SET origin = ?2 WHERE id = ?1 AND origin IS NOT ?2")?
-            .execute(params![source, json])?;
+    let mut applied = Applied { flood: changes.flood, ..Applied::default() };
+    if let Some(origin) = origin {
         choose_feed_id(db, source, feed_id)?;
-        if changed > 0 {
+        if write_origin(db, source, origin, changes.is_told(), now)? {
             // atom:source of every entry of it says something else now.
             applied.sections.extend(sections_of_source(db, source)?);
         }
+    }
+    for hash in &changes.shared {
+        share_link(db, source, *hash)?;
     }
     if !changes.new.is_empty() {
         let lookup = Lookup::new(db, source)?;
@@ -84,12 +85,29 @@ fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
         withdraw(db, row, now, &mut applied)?;
     }
     for hash in changes.still_gone {
-        let sql = "UPDATE gone SET carried = ?3 WHERE source = ?1 AND hash = ?2";
+        let sql = "INSERT OR REPLACE INTO gone (source, hash, carried) VALUES (?1, ?2, ?3)";
         db.prepare_cached(sql)?.execute(params![source, hash.0, now.timestamp()])?;
     }
+    count_hits(db, &changes.hits, now)?;
     write_files(db, source, &files, &vanished)?;
-    write_state(db, source, &state)?;
+    write_state(db, source, &state, Some(now))?;
     Ok(applied)
+}
+
+/// The feed's metadata; did it change?
+fn write_origin(db: &Connection, source: i64, origin: Origin, told: bool, now: Time) -> Result<bool, StoreError> {
+    let damaged =
+        |cause: serde_json::Error| StoreError::Damaged { what: "the metadata of a feed", cause: cause.into() };
+    let known: Option<String> =
+        db.prepare_cached("SELECT origin FROM source WHERE id = ?1")?.query_row([source], |row| row.get(0))?;
+    let known: Option<Origin> = known.map(|json| serde_json::from_str(&json)).transpose().map_err(damaged)?;
+    let origin = changes::origin(known.as_ref(), origin, told, now);
+    if known.as_ref() == Some(&origin) {
+        return Ok(false);
+    }
+    let json = serde_json::to_string(&origin).map_err(damaged)?;
+    db.prepare_cached("UPDATE source SET origin = ?2 WHERE id = ?1")?.execute(params![source, json])?;
+    Ok(true)
 }
 
 fn insert(
@@ -101,7 +119,7 @@ fn insert(
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     let key = entry.key.hash();
-    let id = published_id(db, key, entry.publishable, lookup)?;
+    let id = published_id(db, source, key, entry.publishable, lookup)?;
     let slug = entry.slug.map(|slug| free_slug(db, slug, key)).transpose()?;
     let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
     let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
@@ -125,7 +143,7 @@ fn insert(
     ])?;
     let row = db.last_insert_rowid();
     add_aliases(db, source, row, aliases.chunks_exact(16))?;
-    add_members(db, row, entry.effective.timestamp(), &rows)?;
+    add_members(db, row, source, entry.effective.timestamp(), &rows)?;
     applied.sections.extend(entry.sections);
     applied.new.push(EntryId(id));
     applied.slugs.extend(slug);
@@ -133,22 +151,25 @@ fn insert(
 }
 
 fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Applied) -> Result<(), StoreError> {
+    let mut aliases = entry.aliases;
+    if let Some(key) = &entry.key {
+        // The key it had stays known as an alias: a source may go back.
+        let sql = "SELECT key FROM entry WHERE id = ?1";
+        aliases.push(KeyHash(db.prepare_cached(sql)?.query_row([entry.row], |row| row.get(0))?));
+        let sql = "UPDATE OR IGNORE entry SET key = ?2, key_text = ?3 WHERE id = ?1";
+        db.prepare_cached(sql)?.execute(params![entry.row, key.hash().0, key_text(key)])?;
+    }
+    set_aliases(db, source, entry.row, &aliases)?;
+    if entry.barred {
+        return Ok(());
+    }
     applied.sections.extend(sections_of(db, entry.row)?);
     let sql = "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = NULL, print = ?4, data = ?5 WHERE id = ?1
-        RETURNING published_id, slug, aliases, key";
+        RETURNING published_id, slug";
     let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, encode(&entry.json)?];
-    let (id, slug, known, old_key): (String, Option<String>, Vec<u8>, [u8; 16]) =
-        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    let mut aliases = entry.aliases;
+    let (id, slug): (String, Option<String>) =
+        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
-    if let Some(key) = &entry.key {
-        let hash = key.hash();
-        // The key it had stays known as an alias: a source may go back.
-        aliases.push(KeyHash(old_key));
-        let sql = "UPDATE OR IGNORE entry SET key = ?2, key_text = ?3 WHERE id = ?1";
-        db.prepare_cached(sql)?.execute(params![entry.row, hash.0, key_text(key)])?;
-    }
-    set_aliases(db, source, entry.row, &known, &aliases)?;
     set_members(db, entry.row, &entry.sections)?;
     applied.sections.extend(entry.sections);
     applied.changed.push(EntryId(id));
@@ -156,7 +177,7 @@ fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Appli
     Ok(())
 }
 
-fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Applied) -> Result<(), StoreError> {
+pub(super) fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Applied) -> Result<(), StoreError> {
     applied.sections.extend(sections_of(db, row)?);
     let sql = "UPDATE entry SET withdrawn = ?2 WHERE id = ?1 AND withdrawn IS NULL RETURNING published_id, slug";
     let left = db

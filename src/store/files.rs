@@ -29,7 +29,7 @@ impl Store {
     pub async fn entries_of_files(&self, source: i64, paths: Vec<String>) -> Result<Vec<(String, i64)>, StoreError> {
         self.read(move |db| {
             let sql = "SELECT id FROM entry WHERE source = ?1 AND withdrawn IS NULL
-                AND (key_text = 'file ' || ?2 OR substr(key_text, 1, length(?2) + 6) = 'file ' || ?2 || '#')";
+                AND (key_text = 'file ' || ?2 OR substr(key_text, 1, length(?2) + 7) = 'file ' || ?2 || '//')";
             let mut statement = db.prepare_cached(sql)?;
             let mut found = Vec::new();
             for path in paths {

@@ -29,32 +29,47 @@ impl Lookup {
     }
 }
 
+/// The native id where no other feed has it, no section of ours either; else one made of the place.
 pub(super) fn choose_feed_id(db: &Connection, source: i64, stated: Option<String>) -> Result<(), StoreError> {
     let sql = "SELECT place FROM source WHERE id = ?1 AND feed_id IS NULL";
     let Some(place) = db.prepare_cached(sql)?.query_row([source], |row| row.get::<_, String>(0)).optional()? else {
         return Ok(());
     };
-    let claim = "UPDATE OR IGNORE source SET feed_id = ?2 WHERE id = ?1";
+    let mut claim = db.prepare_cached(
+        "UPDATE OR IGNORE source SET feed_id = ?2
+         WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM section WHERE feed_id = ?2)",
+    )?;
     if let Some(stated) = stated
-        && db.prepare_cached(claim)?.execute(params![source, stated])? > 0
+        && claim.execute(params![source, stated])? > 0
     {
         return Ok(());
     }
-    let made = Uuid::new_v5(&namespace(db)?, format!("source:{place}").as_bytes()).urn().to_string();
-    db.prepare_cached(claim)?.execute(params![source, made])?;
+    let namespace = namespace(db)?;
+    for round in 0_u32.. {
+        let name = if round == 0 { format!("source:{place}") } else { format!("source:{place}\n{round}") };
+        let made = Uuid::new_v5(&namespace, name.as_bytes()).urn().to_string();
+        // Who knows how ids are made here may have claimed it first.
+        if claim.execute(params![source, made])? > 0 {
+            break;
+        }
+    }
     Ok(())
 }
 
 /// The native id where it may be published and is free, else a name-based UUID of source and key (RFC 9562 §5.5).
 pub(super) fn published_id(
     db: &Connection,
+    source: i64,
     key: KeyHash,
     native: Option<String>,
     lookup: &Lookup,
 ) -> Result<String, StoreError> {
     let mut taken = db.prepare_cached("SELECT 1 FROM entry WHERE published_id = ?1")?;
+    // What was once another's stays another's, although retention has removed its entry.
+    let mut retired = db.prepare_cached("SELECT 1 FROM retired WHERE hash = ?1 AND source <> ?2")?;
     if let Some(native) = native
         && !taken.exists([&native])?
+        && !retired.exists(params![id_hash(&native), source])?
     {
         return Ok(native);
     }
@@ -68,6 +83,13 @@ pub(super) fn published_id(
         }
         round += 1;
     }
+}
+
+/// A published id as it is remembered when its entry is gone.
+pub(super) fn id_hash(id: &str) -> [u8; 16] {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
+    hash
 }
 
 /// The wished slug, or with the smallest number that makes it unique.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::pack::decode;
 use super::{Store, StoreError, time};
@@ -25,26 +25,34 @@ impl Store {
 }
 
 fn known(db: &Connection, source: i64, asked: &[Asked]) -> Result<KnownEntries, StoreError> {
-    const COLUMNS: &str =
-        "SELECT id, published_id, key, print, first_seen, effective, updated, silent, withdrawn, data FROM entry";
+    const COLUMNS: &str = "SELECT id, published_id, key, print, first_seen, effective, updated, silent, withdrawn, barred, data FROM entry";
     let mut by_key = db.prepare_cached(&format!("{COLUMNS} WHERE source = ?1 AND key = ?2"))?;
     let mut by_row = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
     let mut by_alias = db.prepare_cached("SELECT entry FROM alias WHERE source = ?1 AND hash = ?2")?;
-    let mut gone = db.prepare_cached("SELECT 1 FROM gone WHERE source = ?1 AND hash = ?2")?;
+    let mut gone = Marked::of(db, "gone", source)?;
+    let mut shared = Marked::of(db, "shared_link", source)?;
     let mut known = KnownEntries::default();
     let mut places = HashMap::new();
     for asked in asked {
-        let found = by_key.query_row(params![source, asked.key.0], |row| Ok(known_row(row, Some(asked)))).optional()?;
+        let mut key = asked.key;
+        if asked.is_link && shared.holds(key)? {
+            known.shared.insert(key);
+            key = asked.instead.unwrap_or(key);
+        }
+        let found = by_key.query_row(params![source, key.0], |row| Ok(known_row(row, Some(asked)))).optional()?;
         if let Some(found) = found {
             let at = known.add(found?, &mut places);
-            known.by_key.insert(asked.key, at);
+            known.by_key.insert(key, at);
             continue;
         }
-        if gone.exists(params![source, asked.key.0])? {
-            known.gone.insert(asked.key);
-            continue;
-        }
-        for hash in std::iter::once(&asked.key).chain(&asked.aliases) {
+        for hash in std::iter::once(&key).chain(&asked.aliases) {
+            if gone.holds(*hash)? {
+                known.gone.insert(*hash);
+            }
+            if shared.holds(*hash)? {
+                known.shared.insert(*hash);
+                continue;
+            }
             let row: Option<i64> = by_alias.query_row(params![source, hash.0], |row| row.get(0)).optional()?;
             let found = match row {
                 Some(row) => by_row.query_row([row], |row| Ok(known_row(row, None))).optional()?,
@@ -57,6 +65,25 @@ fn known(db: &Connection, source: i64, asked: &[Asked]) -> Result<KnownEntries, 
         }
     }
     Ok(known)
+}
+
+/// Hashes of one source that are marked in one table: none at all for nearly every source.
+struct Marked<'db> {
+    source: i64,
+    lookup: Option<CachedStatement<'db>>,
+}
+
+impl<'db> Marked<'db> {
+    fn of(db: &'db Connection, table: &'static str, source: i64) -> Result<Marked<'db>, StoreError> {
+        let any = db.prepare_cached(&format!("SELECT 1 FROM {table} WHERE source = ?1"))?.exists([source])?;
+        let sql = format!("SELECT 1 FROM {table} WHERE source = ?1 AND hash = ?2");
+        Ok(Marked { source, lookup: if any { Some(db.prepare_cached(&sql)?) } else { None } })
+    }
+
+    fn holds(&mut self, hash: KeyHash) -> Result<bool, StoreError> {
+        let Some(lookup) = &mut self.lookup else { return Ok(false) };
+        Ok(lookup.exists(params![self.source, hash.0])?)
+    }
 }
 
 impl KnownEntries {
@@ -86,6 +113,7 @@ fn known_row(row: &Row<'_>, asked: Option<&Asked>) -> Result<Known, StoreError> 
         updated: time(row.get(6)?),
         silent: row.get(7)?,
         withdrawn: withdrawn.map(time),
-        stated: if wanted { Some(decode(row.get_ref(9)?.as_blob().unwrap_or_default())?) } else { None },
+        barred: row.get(9)?,
+        stated: if wanted { Some(decode(row.get_ref(10)?.as_blob().unwrap_or_default())?) } else { None },
     })
 }

@@ -34,11 +34,17 @@ impl Store {
     }
 }
 
-pub(super) fn add_members(db: &Connection, row: i64, effective: i64, sections: &[i64]) -> Result<(), StoreError> {
-    let sql = "INSERT OR IGNORE INTO member (section, effective, entry) VALUES (?1, ?2, ?3)";
+pub(super) fn add_members(
+    db: &Connection,
+    row: i64,
+    source: i64,
+    effective: i64,
+    sections: &[i64],
+) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO member (section, effective, entry, source) VALUES (?1, ?2, ?3, ?4)";
     let mut statement = db.prepare_cached(sql)?;
     for section in sections {
-        statement.execute([*section, effective, row])?;
+        statement.execute([*section, effective, row, source])?;
     }
     Ok(())
 }
@@ -49,9 +55,9 @@ pub(super) fn joined(rows: &[i64]) -> String {
 
 /// Let an entry stand in these sections and no others.
 pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Result<(), StoreError> {
-    let sql = "SELECT effective, sections FROM entry WHERE id = ?1";
-    let (effective, known): (i64, String) =
-        db.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let sql = "SELECT effective, source, sections FROM entry WHERE id = ?1";
+    let (effective, source, known): (i64, i64, String) =
+        db.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut wanted = Vec::with_capacity(sections.len());
     let mut statement = db.prepare_cached("SELECT id FROM section WHERE name = ?1")?;
     for section in sections {
@@ -67,7 +73,7 @@ pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Res
         statement.execute([*section, effective, row])?;
     }
     let new: Vec<i64> = wanted.iter().filter(|section| !known.contains(section)).copied().collect();
-    add_members(db, row, effective, &new)?;
+    add_members(db, row, source, effective, &new)?;
     db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, joined(&wanted)])?;
     Ok(())
 }

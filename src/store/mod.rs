@@ -8,6 +8,7 @@ mod aliases;
 mod apply;
 mod files;
 mod hub;
+mod hits;
 mod ids;
 mod known;
 mod members;
@@ -29,6 +30,8 @@ use crate::model::{Entry, EntryId, Origin, Time};
 use crate::schedule::Poll;
 
 pub use apply::{Applied, Refresh};
+pub use hits::RuleHits;
+pub use retention::Pruned;
 pub use revisions::StoredRevision;
 pub use sources::{SectionRow, SourceRow};
 pub use sqlite::Store;

@@ -151,7 +151,7 @@ impl Store {
 
     /// Only what a poll without new content leaves behind.
     pub async fn record_poll(&self, row: i64, state: SourceState) -> Result<(), StoreError> {
-        self.write_patiently(move |db| write_state(db, row, &state)).await
+        self.write_patiently(move |db| write_state(db, row, &state, None)).await
     }
 }
 
@@ -186,10 +186,17 @@ fn parse_state(json: &str) -> Result<SourceState, StoreError> {
         .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })
 }
 
-pub(super) fn write_state(db: &Connection, row: i64, state: &SourceState) -> Result<(), StoreError> {
+/// `read`: when a whole document was taken in.
+pub(super) fn write_state(
+    db: &Connection,
+    row: i64,
+    state: &SourceState,
+    read: Option<Time>,
+) -> Result<(), StoreError> {
     let json = serde_json::to_string(state)
         .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
-    db.prepare_cached("UPDATE source SET state = ?2 WHERE id = ?1")?.execute(params![row, json])?;
+    let sql = "UPDATE source SET state = ?2, last_read = coalesce(?3, last_read) WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![row, json, read.map(|read| read.timestamp())])?;
     Ok(())
 }
 
@@ -278,5 +285,5 @@ fn moved(db: &Connection, source: i64) -> Result<(), StoreError> {
     let state: String = db.query_row("SELECT state FROM source WHERE id = ?1", [source], |row| row.get(0))?;
     let state = parse_state(&state)?;
     let state = SourceState { validators: Default::default(), body_hash: None, next_poll: None, ..state };
-    write_state(db, source, &state)
+    write_state(db, source, &state, None)
 }

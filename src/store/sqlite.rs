@@ -14,7 +14,11 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
 
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_entries.sql"), include_str!("migrations/0002_websub.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_entries.sql"),
+    include_str!("migrations/0002_websub.sql"),
+    include_str!("migrations/0003_withdrawal.sql"),
+];
 /// Operations that may share one commit.
 const MOST_IN_A_COMMIT: usize = 256;
 /// So long a patient write waits for others; one that is not, and comes meanwhile, waits for the rest of it.

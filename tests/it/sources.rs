@@ -56,7 +56,8 @@ fn no_source_can_touch_the_entries_of_another() {
     );
     let _daemon = desk.serve();
     desk.until_titles("news", &["The story"]);
-    let claim = "<at:deleted-entry xmlns:at=\"http://purl.org/atompub/tombstones/1.0\" ref=\"https://first.example/story\" when=\"2026-03-06T00:00:00Z\"/></feed>";
+    // Later than the story, and earlier than its own entry, which it would take back otherwise.
+    let claim = "<at:deleted-entry xmlns:at=\"http://purl.org/atompub/tombstones/1.0\" ref=\"https://first.example/story\" when=\"2026-03-01T12:00:00Z\"/></feed>";
     let impostor = atom("Second", &[(id, "Another story", "2026-03-02T00:00:00Z")]);
     desk.origin.answer("/second", 200, &[], impostor.replace("</feed>", claim));
     assert_eq!(desk.run(&["update", "second"]).code, Some(0));

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta};
 use newsdesk::changes::{self, Changes, Situation};
 use newsdesk::model::{Html, Origin, Stated, Time};
-use newsdesk::normalize::identity::{self, Key, Offer};
+use newsdesk::normalize::identity::{self, Key, Keys, Offer};
 use newsdesk::normalize::{Incoming, Refreshed};
 use newsdesk::store::{Applied, Refresh, Shown, SourceState, Store, StoreError, StoredRevision};
 
@@ -35,7 +35,7 @@ async fn refresh(store: &Store, source: i64, second: i64, document: &[(&str, &st
         .collect();
     let offers: Vec<Offer<'_>> =
         document.iter().zip(&stated).map(|((id, _), stated)| Offer { id: Some(id), stated }).collect();
-    let keys = identity::of_document(&offers, None);
+    let Keys { of: keys, shared } = identity::of_document(&offers, None);
     let entries =
         keys.into_iter().zip(document.iter().zip(&stated)).map(|((key, aliases), ((id, _), stated))| Incoming {
             key,
@@ -47,9 +47,10 @@ async fn refresh(store: &Store, source: i64, second: i64, document: &[(&str, &st
             slug: None,
             fallback_date: None,
         });
-    let refreshed = Refreshed { entries: entries.collect(), ..Refreshed::default() };
+    let refreshed = Refreshed { entries: entries.collect(), shared, ..Refreshed::default() };
     let (known, first_fetch) = store.known(source, changes::question(&refreshed)).await.expect("what is known");
-    let mut changes = changes::between(&known, refreshed, Situation { now: at(second), first_fetch, local: false });
+    let situation = Situation { now: at(second), first_fetch, local: false, last_read: None };
+    let mut changes = changes::between(&known, refreshed, situation);
     let everywhere = vec![String::new(), "politics".to_owned()];
     changes.new.iter_mut().for_each(|entry| entry.sections = everywhere.clone());
     changes.changed.iter_mut().for_each(|entry| entry.sections = everywhere.clone());
@@ -206,8 +207,11 @@ fn what_retention_removed_is_not_taken_in_again() {
         let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
         refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two"), ("3", "Three")]).await;
         let soon = at(0) + TimeDelta::days(1);
-        assert_eq!(store.prune(at(0) - TimeDelta::days(365), 2, soon).await.expect("a batch"), 1);
-        assert_eq!(store.prune(at(0) - TimeDelta::days(365), 2, soon).await.expect("a batch"), 0);
+        let long_ago = at(0) - TimeDelta::days(365);
+        assert_eq!(store.expiring(long_ago, 2).await.expect("sources"), rows);
+        let pruned = store.prune(rows[0], long_ago, 2, soon).await.expect("a batch");
+        assert_eq!((pruned.removed, pruned.sections.contains("politics")), (1, true));
+        assert_eq!(store.prune(rows[0], long_ago, 2, soon).await.expect("a batch").removed, 0);
         let again = refresh(&store, rows[0], 90_000, &[("1", "One"), ("2", "Two"), ("3", "Three")]).await;
         assert!(again.new.is_empty());
         assert_eq!(ids(&store, section).await.len(), 2);
