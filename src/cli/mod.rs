@@ -3,7 +3,11 @@
 //! Exit status: 0 done; 1 something failed; 2 the arguments are wrong; 78 the configuration is (sysexits' EX_CONFIG), or
 //! the store belongs to a newer program: starting again would not help.
 
+mod add;
 mod check;
+mod edited;
+mod export;
+mod import;
 mod logs;
 mod reload;
 mod serve;
@@ -16,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::edit::EditError;
 use crate::config::{self, Complaints, Found, Locations, Settings};
 use crate::daemon::StartError;
 use crate::store::StoreError;
@@ -43,6 +48,8 @@ Examples:
   newsdesk try https://example.org/feed  what would become of this feed
   newsdesk update wires                  refresh one source now, publish, and say how it went
   newsdesk status                        every source: last success, next poll and why
+  newsdesk add https://example.org/      find the feed of this page and write it into the configuration
+  newsdesk import feeds.opml             the feeds of another reader; newsdesk export goes the other way
   newsdesk reload                        let the running daemon read its configuration anew";
 
 #[derive(Debug, Subcommand)]
@@ -52,6 +59,9 @@ enum Verb {
     Check(check::Arguments),
     Try(try_out::Arguments),
     Status(status::Arguments),
+    Add(add::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
     Reload(reload::Arguments),
 }
 
@@ -66,6 +76,13 @@ enum Failed {
     Store(#[from] StoreError),
     #[error(transparent)]
     Ask(#[from] crate::daemon::control::AskError),
+    #[error(transparent)]
+    Discover(Box<crate::daemon::search::DiscoverError>),
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// In words for whoever asked.
+    #[error("{0}")]
+    Refused(String),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("cannot write to standard output")]
@@ -83,6 +100,9 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => check::run(&place, &verb),
         Verb::Try(verb) => try_out::run(&place, &verb),
         Verb::Status(verb) => status::run(&place, &verb),
+        Verb::Add(verb) => add::run(&place, &verb),
+        Verb::Import(verb) => import::run(&place, &verb),
+        Verb::Export(verb) => export::run(&place, &verb),
         Verb::Reload(verb) => reload::run(&place, &verb),
     };
     match result {

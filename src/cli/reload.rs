@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Failed, Place, print_json};
+use crate::config::settings::AdminAddress;
 use crate::config::{self, Found};
 use crate::daemon::control::{self, AskError};
 use crate::daemon::reload::ReloadReport;
@@ -32,8 +33,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
         Found::File { path, .. } => config::admin_address(&path, &place.locations),
         Found::Nowhere { .. } => config::defaults(&place.locations).server.admin,
     };
-    let body = super::runtime()?.block_on(control::ask(&admin, "POST", "/reload"))?;
-    let report: ReloadReport = serde_json::from_str(&body).map_err(|cause| AskError::Refused(cause.to_string()))?;
+    let report = super::runtime()?.block_on(ask(&admin))?;
     if arguments.json {
         print_json(&report)?;
     } else {
@@ -46,7 +46,12 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     }))
 }
 
-fn tell(report: &ReloadReport) {
+pub(super) async fn ask(admin: &AdminAddress) -> Result<ReloadReport, AskError> {
+    let body = control::ask(admin, "POST", "/reload").await?;
+    serde_json::from_str(&body).map_err(|cause| AskError::Refused(cause.to_string()))
+}
+
+pub(super) fn tell(report: &ReloadReport) {
     if let Some(trouble) = &report.trouble {
         eprintln!("{trouble}");
     }

@@ -1,8 +1,9 @@
 //! Config: `newsdesk.toml` as written -> checked [`Settings`], or every complaint at once.
 //!
 //! May use: `model`, `schedule` (cron lines), `sections` (rules), `parse::opml`; reads the configuration and the files
-//! that it names (OPML, secrets). Never: the network, the store, a clock.
+//! that it names (OPML, secrets); writes what `add` and `import` add. Never: the network, the store, a clock.
 
+pub mod edit;
 pub mod find;
 pub mod keys;
 pub mod reference;

@@ -25,6 +25,7 @@ mod json;
 pub mod json_feed;
 pub mod markdown;
 mod namespaces;
+pub mod newsboat;
 pub mod opml;
 pub mod person;
 pub mod plain;

@@ -20,6 +20,7 @@ mod render;
 mod render_pages;
 mod sources;
 mod store;
+mod subscribe;
 mod support;
 mod survive;
 mod verbs;
