@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use newsdesk::model::{Category, Entry, EntryId, Feed, FeedEntry, Html, Origin, Person, Stated, Time};
+use newsdesk::model::{Category, Entry, EntryId, Feed, FeedEntry, Html, Origin, Paging, Person, Stated, Time};
 use newsdesk::render::{self, Format, Fragments};
 
 const RUNS: usize = 400;
@@ -124,6 +124,7 @@ fn feed(entries: u32) -> Feed {
         attribution: false,
         entries: (0..entries).map(entry).collect(),
         deleted: Vec::new(),
+        paging: Paging::Alone,
     }
 }
 

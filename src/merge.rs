@@ -1,11 +1,13 @@
-//! Merge: stored entries of many sources in, one section's feed out.
+//! Merge: stored entries of many sources in, one section's feed out; [`current`] says what of them stands beside an archive.
 //!
 //! May use: `model`, the links of `normalize`. Pure: the same entries give the same feed; `now` only where a section has a `max-age`.
 //! Order: effective date, newest first; then source priority; then id. A total order, so that ties never flicker.
 
+pub mod current;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Entry, Feed, FeedEntry, Html, Origin, Section, Time, Tombstone};
+use crate::model::{Entry, Feed, FeedEntry, Html, Origin, Paging, Section, Standing, Time, Tombstone};
 use crate::normalize::{ARTICLE_BASE, links};
 
 /// An entry out of the store with its source's metadata.
@@ -14,7 +16,6 @@ pub struct Candidate {
     pub entry: Entry,
     /// Of the source; the entry's own takes its place where it has one.
     pub origin: Origin,
-    pub priority: i32,
 }
 
 /// What is true of the whole site: where links point and what every feed names.
@@ -37,32 +38,31 @@ pub struct Identity {
     pub path: String,
 }
 
-/// One section's feed.
+/// One section's feed, without its entries; `updated` is the newest change of any of them.
 pub fn feed(
     section: &Section,
     identity: Identity,
     site: &Site,
-    candidates: Vec<Candidate>,
+    updated: Option<Time>,
     deleted: Vec<Tombstone>,
-    now: Time,
+    paging: Paging,
 ) -> Feed {
-    let entries: Vec<FeedEntry> =
-        chosen(section, candidates, now).into_iter().map(|candidate| feed_entry(candidate, site)).collect();
-    let newest = entries.iter().map(|entry| entry.entry.updated).max();
     Feed {
-        updated: newest.unwrap_or(identity.created),
+        updated: updated.unwrap_or(identity.created),
         id: identity.id,
         title: section.title.clone(),
         description: section.description.clone(),
         language: section.language.clone().or_else(|| site.language.clone()),
         page: format!("{}{}", site.base, identity.path),
         icon: None,
-        hubs: site.hubs.clone(),
+        // What is in an archive never changes by itself: there is nothing to push.
+        hubs: if matches!(paging, Paging::Archived { .. }) { Vec::new() } else { site.hubs.clone() },
         ttl_minutes: site.ttl_minutes,
         full_text: section.full_text,
         attribution: section.attribution,
-        entries,
+        entries: Vec::new(),
         deleted,
+        paging,
     }
 }
 
@@ -72,23 +72,44 @@ pub fn window(section: &Section) -> usize {
     if section.max_per_source.is_some() { section.limit.saturating_mul(10) } else { section.limit }
 }
 
-fn chosen(section: &Section, mut candidates: Vec<Candidate>, now: Time) -> Vec<Candidate> {
-    candidates.sort_by(|a, b| {
-        let order = |c: &Candidate| (std::cmp::Reverse(c.entry.effective), c.priority);
-        order(a).cmp(&order(b)).then_with(|| a.entry.id.cmp(&b.entry.id))
-    });
+/// Ranks sources among ties: the smaller, the more preferred.
+pub type Priority<'a> = &'a dyn Fn(&str) -> i32;
+
+/// The newest entries of a feed without an archive, in their order.
+pub fn newest(section: &Section, found: Vec<Standing>, priority: Priority<'_>, now: Time) -> Vec<Standing> {
+    let mut shown = capped(section, found, priority, now);
+    shown.truncate(section.limit);
+    shown
+}
+
+/// In order, each once, without those that a cap hides.
+fn capped(section: &Section, mut found: Vec<Standing>, priority: Priority<'_>, now: Time) -> Vec<Standing> {
+    sort(&mut found, priority);
     let mut seen = BTreeSet::new();
     let mut of_source: BTreeMap<String, usize> = BTreeMap::new();
-    candidates.retain(|candidate| {
-        let young = section.max_age.is_none_or(|age| now - candidate.entry.effective <= age);
-        let count = of_source.entry(candidate.entry.source.clone()).or_default();
-        let room = section.max_per_source.is_none_or(|most| *count < most);
-        let shown = young && room && seen.insert(candidate.entry.id.clone());
-        *count += usize::from(shown);
+    found.retain(|standing| {
+        let room = match section.max_per_source {
+            None => true,
+            Some(most) => of_source.get(&standing.source).is_none_or(|count| *count < most),
+        };
+        let shown = is_young(section, standing, now) && room && seen.insert(standing.row);
+        if shown && section.max_per_source.is_some() {
+            *of_source.entry(standing.source.clone()).or_default() += 1;
+        }
         shown
     });
-    candidates.truncate(section.limit);
-    candidates
+    found
+}
+
+fn sort(found: &mut [Standing], priority: Priority<'_>) {
+    found.sort_by(|a, b| {
+        let order = |s: &Standing| (std::cmp::Reverse(s.effective), priority(&s.source));
+        order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
+    });
+}
+
+fn is_young(section: &Section, standing: &Standing, now: Time) -> bool {
+    section.max_age.is_none_or(|age| now - standing.effective <= age)
 }
 
 /// The entry as it is published: with its link, its origin and, for an article, its files below its own page.

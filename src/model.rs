@@ -238,6 +238,68 @@ pub struct Feed {
     pub entries: Vec<FeedEntry>,
     /// What its owner withdrew (RFC 6721).
     pub deleted: Vec<Tombstone>,
+    pub paging: Paging,
+}
+
+/// Where a document stands in the archive of its section (RFC 5005 §4). The site and single sources keep none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Paging {
+    #[default]
+    Alone,
+    /// The current document; `previous` is the newest document of the archive that follows it.
+    Current { previous: Option<u64> },
+    /// Document `number` of the archive, counted from 1.
+    Archived { number: u64, previous: Option<u64> },
+}
+
+/// What order, caps and archives ask of an entry, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The store's.
+    pub row: i64,
+    pub id: EntryId,
+    /// Name of the source that brought it.
+    pub source: String,
+    pub effective: Time,
+    pub updated: Time,
+    /// In its section, from 1 in the order of joining. `None`: not given yet, or a feed without an archive.
+    pub number: Option<u64>,
+    /// The last correction that readers are told of, once the entry had its number.
+    pub corrected: Option<Time>,
+    /// Changes whenever the entry, or what is said of its source, does.
+    pub version: [u8; 16],
+}
+
+/// How far the archive of a section has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shelf {
+    /// Numbers given so far; never given again.
+    pub numbered: u64,
+    /// Numbers in one document, chosen with the first number of the section. 0: none was given yet.
+    pub size: u64,
+    /// The oldest document that retention has left, from 1.
+    pub from: u64,
+}
+
+impl Shelf {
+    /// The newest document: those that are full are there.
+    pub fn newest(&self) -> u64 {
+        self.numbered.checked_div(self.size).unwrap_or_default()
+    }
+
+    pub fn holds(&self, document: u64) -> bool {
+        (self.from.max(1)..=self.newest()).contains(&document)
+    }
+
+    /// Highest number in document `document`, and below it the lowest of the next.
+    pub fn last_of(&self, document: u64) -> u64 {
+        document.saturating_mul(self.size)
+    }
+
+    /// The document in which a number stands, full or not.
+    pub fn document_of(&self, number: u64) -> u64 {
+        number.div_ceil(self.size.max(1))
+    }
 }
 
 /// An entry with what only its publication adds.

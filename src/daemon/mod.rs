@@ -3,6 +3,7 @@
 //! It does I/O and decides nothing: when a source is due says `schedule`, what changed says `changes`, where an entry
 //! stands says `sections`, what a feed looks like say `merge` and `render`.
 
+mod archives;
 pub mod control;
 mod hub;
 pub mod memory;
@@ -12,6 +13,7 @@ mod publication;
 mod push;
 mod refresh;
 pub mod reload;
+mod rendered;
 mod retire;
 mod run;
 pub mod search;
@@ -80,6 +82,9 @@ pub struct Shared {
     /// Changes when the same bytes of an article are read in another way; of a feed.
     reading: String,
     feed_reading: String,
+    /// Rendered entries of every feed, from one publication to the next.
+    rendered: rendered::Shelves,
+    archives: archives::Shelves,
 }
 
 impl Deref for Newsdesk {
@@ -177,6 +182,8 @@ impl Newsdesk {
             vocabulary: Vocabulary::new(&settings.sections),
             reading: Newsdesk::reading_print(&settings),
             feed_reading: Newsdesk::feed_reading_print(&settings),
+            rendered: rendered::Shelves::default(),
+            archives: archives::Shelves::default(),
             settings: Arc::new(settings),
         };
         Newsdesk { shared: Arc::new(shared) }

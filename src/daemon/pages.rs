@@ -18,27 +18,27 @@ use crate::store::{SourceRow, StoreError, Stored};
 const TEASER_CHARS: usize = 300;
 
 /// `/SECTION/` or `/sources/NAME/`.
-pub fn section(newsdesk: &Newsdesk, path: &str, feed: &Feed) -> Vec<u8> {
+pub fn section(newsdesk: &Newsdesk, path: &str, feed: &Feed, entries: Vec<page::EntryLine>) -> Vec<u8> {
     let page = page::SectionPage {
         site: site(newsdesk),
         path: path.to_owned(),
         title: feed.title.clone(),
         description: feed.description.clone(),
         language: feed.language.clone(),
-        entries: feed.entries.iter().map(line).collect(),
+        entries,
     };
     page::section_page(&page).into()
 }
 
-/// `/`, from the newest entries of every section and of the site, by name.
-pub fn front(newsdesk: &Newsdesk, feeds: &BTreeMap<String, Feed>) -> Vec<u8> {
-    let lines = |name: &str| feeds.get(name).map(|feed| feed.entries.iter().map(line).collect()).unwrap_or_default();
+/// `/`, from the newest entries of every section and of the site, by the paths of their pages.
+pub fn front(newsdesk: &Newsdesk, newest: &BTreeMap<String, Vec<page::EntryLine>>) -> Vec<u8> {
+    let lines = |path: &str| newest.get(path).cloned().unwrap_or_default();
     let cards = newsdesk.settings.sections.iter().map(|section| page::SectionCard {
         name: section.name.clone(),
         title: section.title.clone(),
         description: section.description.clone(),
         language: section.language.clone(),
-        newest: lines(&section.name),
+        newest: lines(&format!("{}/", section.name)),
     });
     let file = newsdesk.settings.file.as_ref().map(|file| file.display().to_string());
     let page = page::SitePage {
@@ -118,7 +118,7 @@ fn link(name: &str, title: &str) -> page::SectionLink {
     page::SectionLink { name: name.to_owned(), title: title.to_owned() }
 }
 
-fn line(shown: &FeedEntry) -> page::EntryLine {
+pub fn line(shown: &FeedEntry) -> page::EntryLine {
     let stated = &shown.entry.stated;
     page::EntryLine {
         title: stated.title.clone(),
@@ -152,6 +152,7 @@ impl Newsdesk {
             Wanted::Article { slug } => self.article_page(&slug).await,
             Wanted::ArticleFile { slug, path } => self.article_file(&slug, &path).await,
             Wanted::Entry { id } => self.entry_page(id).await,
+            Wanted::Archive { section, number, name } => self.archive_document(&section, number, name).await,
             Wanted::Status => self.status_page().await,
             Wanted::Error { status, title, advice } => {
                 let page = page::ErrorPage { site: site(self), status, title: title.to_owned(), advice };
@@ -176,11 +177,7 @@ impl Newsdesk {
     fn article(&self, stored: Stored) -> Vec<u8> {
         let sections = self.section_links(&stored.sections);
         let own_origin = stored.entry.stated.origin.is_some();
-        let [candidate]: [merge::Candidate; 1] = match self.candidates(vec![stored]).try_into() {
-            Ok(one) => one,
-            Err(_) => return Vec::new(),
-        };
-        let shown = merge::feed_entry(candidate, &self.site);
+        let shown = merge::feed_entry(self.candidate(stored), &self.site);
         let FeedEntry { entry, origin, .. } = shown;
         let stated = entry.stated;
         let slug = entry.slug.unwrap_or_default();
@@ -263,11 +260,10 @@ impl Newsdesk {
         let source = page::Named { name: stored.entry.source.clone(), link: stored.origin.link.clone() };
         let newsdesk = self.clone();
         let page = blocking(move || {
-            let candidate = newsdesk.candidates(vec![stored]).pop()?;
-            let shown = merge::feed_entry(candidate, &newsdesk.site);
+            let shown = merge::feed_entry(newsdesk.candidate(stored), &newsdesk.site);
             let line = line(&shown);
             let entry = shown.entry;
-            Some(page::entry_page(&page::EntryPage {
+            page::entry_page(&page::EntryPage {
                 site: site(&newsdesk),
                 id: entry.id.0,
                 title: line.title,
@@ -285,10 +281,10 @@ impl Newsdesk {
                 updated: entry.updated,
                 sections,
                 also_in: line.also_in,
-            }))
+            })
         })
         .await;
-        Ok(page.map_or(Found::Missing, |page| Found::Page(page.into())))
+        Ok(Found::Page(page.into()))
     }
 
     async fn status_page(&self) -> Result<Found, StoreError> {

@@ -9,13 +9,14 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::refresh::{blocking, on_disk};
+use super::rendered::Rendered;
 use super::{Newsdesk, pages};
 use crate::config::settings::{Hub, Source};
-use crate::merge::{self, Candidate, Identity};
-use crate::model::{Feed, Section, Time, Tombstone};
+use crate::merge::{self, Candidate, Identity, current};
+use crate::model::{Feed, Paging, Section, Standing, Time, Tombstone};
 use crate::publish::{self, mirror};
-use crate::render;
-use crate::store::{Applied, SectionRow, Shown, StoreError, Stored};
+use crate::render::{self, Manner};
+use crate::store::{Applied, Reach, SectionRow, Shown, Standings, StoreError, Stored};
 
 /// A withdrawn entry is announced after this time: editors delete and write anew, checkouts come in pieces.
 pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
@@ -72,12 +73,26 @@ pub struct Published {
     pub changed: Vec<String>,
 }
 
-/// Entries and identity of one feed, out of the store.
+/// One feed, out of the store: of the entries that stand in it unchanged, nothing but their place.
 struct Material {
-    section: Arc<Section>,
-    identity: Identity,
-    stored: Vec<Stored>,
-    deleted: Vec<Tombstone>,
+    /// Of its page, below the base.
+    path: String,
+    feed: Feed,
+    standings: Vec<Standing>,
+    /// New and changed ones, by row.
+    loaded: BTreeMap<i64, Stored>,
+    kept: Rendered,
+    /// Not published now: the front page wants to know its newest.
+    front_only: bool,
+}
+
+/// Three documents and a page of one feed, ready to become revisions.
+struct Made {
+    path: String,
+    kept: Rendered,
+    /// Absent where the feed cannot be published as it is.
+    documents: Option<render::Documents>,
+    page: Option<Vec<u8>>,
 }
 
 impl Newsdesk {
@@ -105,13 +120,16 @@ impl Newsdesk {
             }
         }
         for source in self.settings.sources.iter().filter(|source| dirty.sources.contains(&source.name)) {
-            material.push(self.source_material(source).await?);
+            material.push(self.source_material(source, now).await?);
         }
-        let front = if dirty.sections.is_empty() { None } else { Some(self.front_page().await?) };
+        let with_front = !dirty.sections.is_empty();
+        if with_front {
+            material.extend(self.rest_of_the_front(&dirty.sections, now).await?);
+        }
         let newsdesk = self.clone();
         let serving = self.serving.load(Ordering::Acquire);
         let rendered = blocking(move || {
-            let (stored, revisions) = newsdesk.render(material, front, now);
+            let (stored, revisions) = newsdesk.render(material, with_front, now);
             if serving {
                 revisions.iter().for_each(|(_, revision)| revision.prepare());
             }
@@ -157,14 +175,29 @@ impl Newsdesk {
         section: &Arc<Section>,
         now: Time,
     ) -> Result<Material, StoreError> {
-        let stored = self.store.window(Shown::Section(row.row), merge::window(section)).await?;
+        let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
         let deleted = self.store.tombstones(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
         let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
+        let (standings, paging) = if row.name.is_empty() {
+            let found = self.store.glance(Shown::Section(row.row), merge::window(section)).await?;
+            (merge::newest(section, found, &priority, now), Paging::Alone)
+        } else {
+            self.store.number(row.row, current::size(section), now).await?;
+            let reach = Reach {
+                window: merge::window(section),
+                documents: current::reach(section, &self.store.shelf(row.row).await?),
+                corrected_since: now - current::CORRECTED,
+                corrected: section.limit,
+            };
+            let Standings { shelf, window, latest, corrected } = self.store.standings(row.row, reach).await?;
+            let current = current::current(section, &shelf, window, latest, corrected, &priority, now);
+            (current.entries, Paging::Current { previous: current.previous })
+        };
         let identity = Identity { id: row.feed_id.clone(), created: row.created, path };
-        Ok(Material { section: section.clone(), identity, stored, deleted })
+        self.material(section, identity, standings, deleted, paging).await
     }
 
-    async fn source_material(&self, source: &Source) -> Result<Material, StoreError> {
+    async fn source_material(&self, source: &Source, now: Time) -> Result<Material, StoreError> {
         let row = self.store.source(self.row(&source.name)).await?;
         let origin = row.origin.unwrap_or_default();
         let section = Section {
@@ -173,96 +206,131 @@ impl Newsdesk {
             language: origin.language,
             ..super::site_section(&self.settings)
         };
-        let stored = self.store.window(Shown::Source(row.row), section.limit).await?;
+        let found = self.store.glance(Shown::Source(row.row), section.limit).await?;
+        let standings = merge::newest(&section, found, &|_| 0, now);
         let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
-        let created = stored.iter().map(|entry| entry.entry.first_seen).min().unwrap_or_default();
-        Ok(Material {
-            section: section.into(),
-            identity: Identity { id: origin.id, created, path },
-            stored,
-            deleted: Vec::new(),
-        })
+        let created = row.newest.unwrap_or_default();
+        let identity = Identity { id: origin.id, created, path };
+        self.material(&section, identity, standings, Vec::new(), Paging::Alone).await
     }
 
-    async fn front_page(&self) -> Result<Vec<(Arc<Section>, Vec<Stored>)>, StoreError> {
-        let mut front = Vec::new();
+    /// Load what is not kept from the last time.
+    async fn material(
+        &self,
+        section: &Section,
+        identity: Identity,
+        standings: Vec<Standing>,
+        deleted: Vec<Tombstone>,
+        paging: Paging,
+    ) -> Result<Material, StoreError> {
+        let path = identity.path.clone();
+        let feed = merge::feed(section, identity, &self.site, None, deleted, paging);
+        let kept = self.rendered.take(&path).of_manner(Manner::of(&feed));
+        let missing = standings.iter().filter(|standing| !kept.holds(standing)).map(|standing| standing.row);
+        let loaded = self.store.entries(missing.collect()).await?;
+        let loaded = loaded.into_iter().map(|stored| (stored.row, stored)).collect();
+        Ok(Material { path, feed, standings, loaded, kept, front_only: false })
+    }
+
+    /// The front page shows the newest of every section: those that are not published now and were not before, as after
+    /// a start, are looked at for it alone.
+    async fn rest_of_the_front(&self, dirty: &BTreeSet<String>, now: Time) -> Result<Vec<Material>, StoreError> {
+        let mut rest = Vec::new();
         for (row, section) in &self.sections {
-            front.push((section.clone(), self.store.window(Shown::Section(row.row), ON_THE_FRONT).await?));
+            let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
+            if !dirty.contains(&row.name) && !self.rendered.knows(&path) {
+                let few = Section { limit: ON_THE_FRONT, ..(**section).clone() };
+                let found = self.store.glance(Shown::Section(row.row), merge::window(&few)).await?;
+                let standings = merge::newest(&few, found, &|_| 0, now);
+                let identity = Identity { id: String::new(), created: now, path };
+                let material = self.material(&few, identity, standings, Vec::new(), Paging::Alone).await?;
+                rest.push(Material { front_only: true, ..material });
+            }
         }
-        Ok(front)
+        Ok(rest)
     }
 
     fn render(
         &self,
         material: Vec<Material>,
-        front: Option<Vec<(Arc<Section>, Vec<Stored>)>>,
+        with_front: bool,
         now: Time,
     ) -> (Vec<crate::store::StoredRevision>, Vec<(String, Arc<publish::Revision>)>) {
+        let mut made: Vec<Made> = material.into_iter().map(|material| self.made(material)).collect();
         let mut documents = Vec::new();
-        for Material { section, identity, stored, deleted } in material {
-            let path = identity.path.clone();
-            let candidates = self.candidates(stored);
-            let feed = merge::feed(&section, identity, &self.site, candidates, deleted, now);
-            documents.extend(self.documents(&path, &feed));
-            if !path.is_empty() {
-                documents.push((path.clone(), pages::section(self, &path, &feed)));
+        for made in &mut made {
+            documents.extend(made.page.take().map(|page| (made.path.clone(), page)));
+            if let Some(render::Documents { atom, rss, json }) = made.documents.take() {
+                documents.push((format!("{}{}", made.path, render::ATOM), atom));
+                documents.push((format!("{}{}", made.path, render::RSS), rss));
+                documents.push((format!("{}{}", made.path, render::JSON), json));
             }
         }
-        if let Some(front) = front {
-            let feeds: BTreeMap<String, Feed> = front
-                .into_iter()
-                .map(|(section, stored)| {
-                    let few = Section { limit: ON_THE_FRONT, ..(*section).clone() };
-                    let identity = Identity { id: String::new(), created: now, path: String::new() };
-                    let feed = merge::feed(&few, identity, &self.site, self.candidates(stored), Vec::new(), now);
-                    (section.name.clone(), feed)
-                })
-                .collect();
-            documents.push((String::new(), pages::front(self, &feeds)));
+        let mut lines = BTreeMap::new();
+        for Made { path, kept, .. } in &made {
+            lines.insert(path.clone(), kept.newest(ON_THE_FRONT));
+        }
+        if with_front {
+            documents.push((String::new(), pages::front(self, &self.rendered.newest(lines, ON_THE_FRONT))));
             documents.extend(pages::fixed(self));
         }
-        publish::revise(&self.live, documents, now)
-            .into_iter()
-            .map(|(stored, revision)| (stored.clone(), (stored.path, Arc::new(revision))))
-            .unzip()
+        let (stored, revisions): (Vec<_>, Vec<_>) =
+            publish::revise(&self.live, documents, &self.publication_print(), now)
+                .into_iter()
+                .map(|(stored, revision)| (stored.clone(), (stored.path, Arc::new(revision))))
+                .unzip();
+        for Made { path, mut kept, .. } in made {
+            let bodies = [render::ATOM, render::RSS, render::JSON].map(|name| {
+                let path = format!("{path}{name}");
+                let new = revisions.iter().find(|(new, _)| *new == path).map(|(_, revision)| revision.clone());
+                new.or_else(|| self.live.get(&path)).map(|revision| revision.body.clone()).unwrap_or_default()
+            });
+            kept.settle(bodies.each_ref());
+            self.rendered.put(path, kept);
+        }
+        (stored, revisions)
+    }
+
+    /// One feed: what changed is rendered and read back, the rest is kept; head, entries, tail pass the gate.
+    fn made(&self, material: Material) -> Made {
+        let Material { path, mut feed, standings, loaded, mut kept, front_only } = material;
+        let entry = |stored: Stored| merge::feed_entry(self.candidate(stored), &self.site);
+        kept.renew(&standings, loaded, &entry, &pages::line);
+        if front_only {
+            return Made { path, kept, documents: None, page: None };
+        }
+        feed.updated = kept.updated().unwrap_or(feed.updated);
+        let documents = self.documents(&path, &feed, &kept);
+        let page = (!path.is_empty()).then(|| pages::section(self, &path, &feed, kept.lines()));
+        Made { path, kept, documents, page }
     }
 
     /// The three formats of one feed, if they pass the gate; what does not is named and left out.
-    fn documents(&self, path: &str, feed: &Feed) -> Vec<(String, Vec<u8>)> {
-        let mut notices = Vec::new();
-        let documents = match render::documents_checked(feed) {
-            Ok((documents, left)) => {
-                notices.extend(
-                    left.iter().map(|left| format!("{}: entry {} is left out: {}", feed.title, left.id, left.reason)),
-                );
-                vec![
-                    (format!("{path}{}", render::ATOM), documents.atom),
-                    (format!("{path}{}", render::RSS), documents.rss),
-                    (format!("{path}{}", render::JSON), documents.json),
-                ]
-            }
+    fn documents(&self, path: &str, feed: &Feed, kept: &Rendered) -> Option<render::Documents> {
+        let left = kept.left();
+        let mut notices: Vec<String> =
+            left.map(|left| format!("{}: entry {} is left out: {}", feed.title, left.id, left.reason)).collect();
+        let documents = match render::documents_of(feed, kept.fragments()) {
+            Ok(documents) => Some(documents),
             Err(refused) => {
                 notices.push(format!("{} stays as it was: {refused}", feed.title));
-                Vec::new()
+                None
             }
         };
-        for notice in &notices {
+        let mut known = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.insert(path.to_owned(), notices.clone()).unwrap_or_default();
+        // What was said when it began needs no repeating.
+        for notice in notices.iter().filter(|notice| !before.contains(notice)) {
             tracing::error!(stage = "render", "{notice}");
         }
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), notices);
         documents
     }
 
-    /// Stored entries with the rules of the configuration carried out on a copy.
-    pub(super) fn candidates(&self, stored: Vec<Stored>) -> Vec<Candidate> {
-        stored
-            .into_iter()
-            .map(|Stored { mut entry, origin, .. }| {
-                self.placer.place(&entry.source, &mut entry.stated, entry.first_seen);
-                let priority = self.sources.get(&entry.source).map_or(0, |source| source.priority);
-                Candidate { entry, origin, priority }
-            })
-            .collect()
+    /// A stored entry with the rules of the configuration carried out on a copy.
+    pub(super) fn candidate(&self, stored: Stored) -> Candidate {
+        let Stored { mut entry, origin, .. } = stored;
+        self.placer.place(&entry.source, &mut entry.stated, entry.first_seen);
+        Candidate { entry, origin }
     }
 
     /// Bring the static mirror in line; a mirror that cannot be written is named and tried again next time.
@@ -296,6 +364,7 @@ impl Newsdesk {
 
     /// At the start: documents of sections that are no more leave the store, the tree and the mirror.
     pub async fn sweep(&self) -> Result<(), StoreError> {
+        self.sweep_archives().await?;
         let mut wanted: BTreeSet<String> = pages::fixed(self).into_iter().map(|(path, _)| path).collect();
         let sections = self
             .sections

@@ -134,6 +134,7 @@ pub async fn update(
         }
     };
     state.drain().await;
+    newsdesk.mirror_archives().await;
     newsdesk.store.close().await;
     Ok(report)
 }
@@ -396,6 +397,7 @@ impl Loop {
             self.last_tick = Instant::now();
             let aging = self.newsdesk.sections.iter().filter(|(_, section)| section.max_age.is_some());
             self.dirty.sections.extend(aging.map(|(row, _)| row.name.clone()));
+            self.dirty.merge(self.newsdesk.no_longer_told(now - 2 * TICK, now).await);
             self.aside.spawn(blocking(memory::give_back));
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::Revision;
@@ -63,6 +64,20 @@ pub fn remove(root: &Path, path: &str) -> Result<(), MirrorError> {
             break; // not empty
         }
         folder = parent.parent();
+    }
+    Ok(())
+}
+
+/// Documents of an archive (`politics/archive/`) that are not among those to keep. Whatever else stands there is not ours.
+pub fn sweep_archive(root: &Path, path: &str, keep: RangeInclusive<u64>) -> Result<(), MirrorError> {
+    let Ok(entries) = fs::read_dir(root.join(path)) else { return Ok(()) };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
+    let mut stale: Vec<u64> = numbers.filter(|number| !keep.contains(number)).collect();
+    stale.sort_unstable();
+    for number in stale {
+        for name in ["atom.xml", "rss.xml", "feed.json"] {
+            remove(root, &format!("{path}{number}/{name}"))?;
+        }
     }
     Ok(())
 }
@@ -138,6 +153,7 @@ mod tests {
             etag: String::new(),
             modified: Time::default(),
             counter: 1,
+            made_by: String::new(),
         })
     }
 

@@ -125,8 +125,14 @@ impl Live {
     }
 }
 
-/// What has to be stored and swapped in: paths whose bytes differ from the live ones.
-pub fn revise(live: &Live, documents: Vec<(String, Vec<u8>)>, now: Time) -> Vec<(StoredRevision, Revision)> {
+/// What has to be stored and swapped in: paths whose bytes differ from the live ones. `made_by`: print of the configuration
+/// and version.
+pub fn revise(
+    live: &Live,
+    documents: Vec<(String, Vec<u8>)>,
+    made_by: &str,
+    now: Time,
+) -> Vec<(StoredRevision, Revision)> {
     let now = now.trunc_subsecs(0);
     let mut revised = Vec::new();
     for (path, body) in documents {
@@ -138,7 +144,8 @@ pub fn revise(live: &Live, documents: Vec<(String, Vec<u8>)>, now: Time) -> Vec<
             Some(before) => (now.max(before.modified + TimeDelta::seconds(1)), before.counter + 1),
             None => (now, 1),
         };
-        let stored = StoredRevision { etag: etag(&body), path, body, modified, counter };
+        let made_by = made_by.to_owned();
+        let stored = StoredRevision { etag: etag(&body), path, body, modified, counter, made_by };
         let revision = revive(stored.clone());
         revised.push((stored, revision));
     }
@@ -192,7 +199,7 @@ mod tests {
     }
 
     fn publish(live: &Live, body: &str, now: Time) -> usize {
-        let revised = revise(live, vec![("politics/atom.xml".into(), body.into())], now);
+        let revised = revise(live, vec![("politics/atom.xml".into(), body.into())], "", now);
         let count = revised.len();
         live.put(revised.into_iter().map(|(stored, revision)| (stored.path, Arc::new(revision))));
         count
@@ -224,6 +231,7 @@ mod tests {
             etag: "e".into(),
             modified: at(1),
             counter: 1,
+            made_by: String::new(),
         });
         let mut back = String::new();
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip().unwrap()[..]), &mut back)

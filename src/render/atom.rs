@@ -10,7 +10,7 @@ use atom_syndication::{
     extension::Extension,
 };
 
-use crate::model::{self, Feed, Time, Tombstone};
+use crate::model::{self, Feed, Paging, Time, Tombstone};
 
 use super::fragment::{Piece, is_absolute, is_media_type};
 use super::text;
@@ -18,6 +18,9 @@ use super::text;
 const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 const ENTRY_START: &[u8] = b"<entry xmlns=\"http://www.w3.org/2005/Atom\">";
 const FEED_END: &[u8] = b"</feed>";
+/// Bytes after the last fragment, and between two of them.
+pub(super) const TAIL: usize = 1 + FEED_END.len() + 1;
+pub(super) const BETWEEN: usize = 1;
 const BARE: WriteConfig = WriteConfig { write_document_declaration: false, indent_size: None };
 
 /// Namespace of `at:deleted-entry` (RFC 6721).
@@ -152,11 +155,20 @@ fn head(feed: &Feed) -> AtomFeed {
     };
     let page = text::url(&feed.page);
     let mut links = vec![
-        link(format!("{page}{}", super::ATOM), "self", Some("application/atom+xml")),
+        link(super::address(feed, super::ATOM), "self", Some("application/atom+xml")),
         link(page.into_owned(), "alternate", Some("text/html")),
     ];
+    let paged = [("current", super::current(feed, super::ATOM)), ("prev-archive", super::previous(feed, super::ATOM))];
+    let atom = Some("application/atom+xml");
+    links.extend(paged.into_iter().filter_map(|(rel, href)| Some(link(href?, rel, atom))));
     links.extend(feed.hubs.iter().map(|hub| link(text::url(hub).into_owned(), "hub", None)));
-    let tombstones = (!feed.deleted.is_empty()).then(|| ("at".to_owned(), TOMBSTONES.to_owned()));
+    let mut extensions = deleted(&feed.deleted);
+    if matches!(feed.paging, Paging::Archived { .. }) {
+        let archive = Extension { name: "fh:archive".to_owned(), ..Extension::default() };
+        extensions.insert("fh".to_owned(), BTreeMap::from([("archive".to_owned(), vec![archive])]));
+    }
+    let namespaces = [("at", TOMBSTONES), ("fh", super::HISTORY)];
+    let namespaces = namespaces.into_iter().filter(|(prefix, _)| extensions.contains_key(*prefix));
     AtomFeed {
         title: Text::plain(super::title(feed)),
         id: text::xml(&feed.id).into_owned(),
@@ -166,8 +178,8 @@ fn head(feed: &Feed) -> AtomFeed {
         links,
         subtitle: feed.description.as_deref().map(text::line).filter(|words| !words.is_empty()).map(Text::plain),
         lang: feed.language.as_deref().and_then(text::language),
-        namespaces: tombstones.into_iter().collect(),
-        extensions: deleted(&feed.deleted),
+        namespaces: namespaces.map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned())).collect(),
+        extensions,
         ..AtomFeed::default()
     }
 }

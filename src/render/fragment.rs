@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::model::{
     AlsoIn, Category, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Link, Origin, Person, Stated, Time,
 };
@@ -14,7 +16,7 @@ use crate::model::{
 use super::text;
 
 /// How a feed wants its entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Manner {
     /// Whole text or summary only.
     pub full_text: bool,
@@ -34,16 +36,18 @@ impl Manner {
     }
 }
 
-/// One entry, rendered.
+/// One entry, rendered. A clone shares the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
     pub id: EntryId,
+    pub published: Time,
+    pub updated: Time,
     /// `<entry>...</entry>`
-    pub atom: Vec<u8>,
+    pub atom: Bytes,
     /// `<item>...</item>`
-    pub rss: Vec<u8>,
+    pub rss: Bytes,
     /// `{...}`
-    pub json: Vec<u8>,
+    pub json: Bytes,
 }
 
 /// The fragments of one feed, kept from one revision to the next.
@@ -88,9 +92,11 @@ pub fn make(entry: &FeedEntry, manner: &Manner) -> Fragment {
     let piece = Piece::of(entry, manner);
     Fragment {
         id: entry.entry.id.clone(),
-        atom: super::atom::entry(&piece),
-        rss: super::rss::item(&piece),
-        json: super::json_feed::item(&piece),
+        published: entry.entry.effective,
+        updated: entry.entry.updated,
+        atom: super::atom::entry(&piece).into(),
+        rss: super::rss::item(&piece).into(),
+        json: super::json_feed::item(&piece).into(),
     }
 }
 

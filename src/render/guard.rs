@@ -37,11 +37,10 @@ pub fn fragment(entry: &FeedEntry, fragment: &Fragment) -> Result<(), String> {
     json.read().and_then(|read| compare(&[expected], &[read])).map_err(said("JSON Feed"))
 }
 
-/// The three documents of a feed that holds `entries`, in this order, read back.
-pub fn documents(feed: &Feed, entries: &[&FeedEntry], documents: &Documents) -> Result<(), Refused> {
+/// The three documents of a feed that holds `fragments`, in this order, read back.
+pub fn documents(feed: &Feed, fragments: &[Fragment], documents: &Documents) -> Result<(), Refused> {
     let refused = |document: &'static str| move |reason: String| Refused { document, reason };
-    let expected: Result<Vec<Expected>, String> = entries.iter().map(|entry| Expected::of(entry)).collect();
-    let expected = expected.map_err(refused(super::ATOM))?;
+    let expected: Vec<Expected> = fragments.iter().map(Expected::again).collect();
     xml_document(&documents.atom, feed, &expected).map_err(refused(super::ATOM))?;
     xml_document(&documents.rss, feed, &expected).map_err(refused(super::RSS))?;
     json_document(&documents.json, feed, &expected).map_err(refused(super::JSON))
@@ -65,7 +64,7 @@ fn json_document(bytes: &[u8], feed: &Feed, expected: &[Expected]) -> Result<(),
         return Err("the feed has no version or no title".to_owned());
     }
     [&json.home_page_url, &json.feed_url].into_iter().try_for_each(absolute)?;
-    json.icon.iter().try_for_each(absolute)?;
+    json.icon.iter().chain(&json.next_url).try_for_each(absolute)?;
     json.hubs.iter().try_for_each(|hub| absolute(&hub.url))?;
     if instant(&json._newsdesk.updated)? != feed.updated.timestamp() {
         return Err(format!("the feed's last change is not {}", feed.updated));
@@ -91,6 +90,12 @@ impl Expected {
         }
         let seconds = |time: Time| time.timestamp();
         Ok(Self { id: id.clone(), published: seconds(entry.entry.effective), updated: seconds(entry.entry.updated) })
+    }
+
+    /// Of a fragment that was read back when it was made.
+    fn again(fragment: &Fragment) -> Self {
+        let Fragment { id, published, updated, .. } = fragment;
+        Self { id: id.0.clone(), published: published.timestamp(), updated: updated.timestamp() }
     }
 }
 
@@ -435,6 +440,7 @@ struct JsonFeed<'a> {
     home_page_url: Cow<'a, str>,
     #[serde(borrow)]
     feed_url: Cow<'a, str>,
+    next_url: Option<String>,
     icon: Option<String>,
     #[serde(default)]
     hubs: Vec<JsonAddress>,

@@ -24,6 +24,10 @@ pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]
     bytes
 }
 
+/// Bytes after the last fragment, and between two of them.
+pub(super) const TAIL: usize = 4;
+pub(super) const BETWEEN: usize = 2;
+
 /// `{...}`
 pub(super) fn item(piece: &Piece<'_>) -> Vec<u8> {
     serde_json::to_vec(&item_of(piece)).unwrap_or_default()
@@ -34,7 +38,10 @@ struct Head {
     version: &'static str,
     title: String,
     home_page_url: String,
+    /// Of a document of an archive too, the one that new entries come in: it identifies the feed.
     feed_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +192,7 @@ fn head(feed: &Feed) -> Head {
         title: super::title(feed),
         feed_url: format!("{page}{}", super::JSON),
         home_page_url: page,
+        next_url: super::previous(feed, super::JSON),
         description: feed.description.as_deref().map(text::line).filter(|words| !words.is_empty()),
         icon: feed.icon.as_deref().map(|icon| text::url(icon).into_owned()),
         language: feed.language.as_deref().and_then(text::language),

@@ -17,16 +17,23 @@ pub mod text;
 
 use std::collections::BTreeSet;
 
-use crate::model::{EntryId, Feed, FeedEntry};
-use fragment::{Fragment, Manner};
+use bytes::Bytes;
 
-pub use fragment::Fragments;
+use crate::model::{EntryId, Feed, FeedEntry, Paging};
+
+pub use fragment::{Fragment, Fragments, Manner};
 pub use guard::Refused;
 
 /// File names of the three documents, beside [`Feed::page`].
 pub const ATOM: &str = "atom.xml";
 pub const RSS: &str = "rss.xml";
 pub const JSON: &str = "feed.json";
+
+/// Before the number of a document, below the page of its section.
+pub const ARCHIVE: &str = "archive/";
+
+/// Namespace of `fh:archive` (RFC 5005 §7).
+const HISTORY: &str = "http://purl.org/syndication/history/1.0";
 
 /// The media types they are served as. The XML ones name the charset.
 pub const ATOM_TYPE: &str = "application/atom+xml; charset=utf-8";
@@ -93,7 +100,6 @@ pub fn documents_checked(feed: &Feed) -> Result<(Documents, Vec<Left>), Refused>
 pub fn documents_with(feed: &Feed, kept: &mut Fragments) -> Result<(Documents, Vec<Left>), Refused> {
     let manner = Manner::of(feed);
     let mut left = Vec::new();
-    let mut entries = Vec::with_capacity(feed.entries.len());
     let mut fragments = Vec::with_capacity(feed.entries.len());
     let mut prints = Vec::with_capacity(feed.entries.len());
     let mut ids = BTreeSet::new();
@@ -107,30 +113,87 @@ pub fn documents_with(feed: &Feed, kept: &mut Fragments) -> Result<(Documents, V
         let fragment = before.take(&entry.entry.id, &print);
         match fragment.map_or_else(|| checked_fragment(entry, &manner), Ok) {
             Ok(fragment) => {
-                entries.push(entry);
                 fragments.push(fragment);
                 prints.push(print);
             }
-            Err(reason) => left.push(Left { id: entry.entry.id.clone(), reason }),
+            Err(reason) => left.push(reason),
         }
     }
-    let documents = assemble(feed, &fragments);
-    guard::documents(feed, &entries, &documents)?;
+    let documents = documents_of(feed, &fragments)?;
     *kept = Fragments::keep(manner, prints, fragments);
     Ok((documents, left))
 }
-fn checked_fragment(entry: &FeedEntry, manner: &Manner) -> Result<Fragment, String> {
+
+/// One entry as it stands in documents of this manner, read back.
+pub fn checked_fragment(entry: &FeedEntry, manner: &Manner) -> Result<Fragment, Left> {
     let fragment = fragment::make(entry, manner);
-    guard::fragment(entry, &fragment).map(|()| fragment)
+    let left = |reason| Left { id: entry.entry.id.clone(), reason };
+    guard::fragment(entry, &fragment).map(|()| fragment).map_err(left)
+}
+
+/// The documents of a feed that consists of these fragments, whatever its own entries are, read back.
+pub fn documents_of(feed: &Feed, fragments: &[Fragment]) -> Result<Documents, Refused> {
+    let documents = assemble(feed, fragments);
+    guard::documents(feed, fragments, &documents)?;
+    Ok(documents)
+}
+
+/// Let the fragments be parts of the documents that were made of them, so that they are kept in memory once.
+/// `bodies`: Atom, RSS, JSON Feed.
+pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
+    let [atom, rss, json] = bodies;
+    let mut ends = [atom.len() - atom::TAIL, rss.len() - rss::TAIL, json.len() - json_feed::TAIL];
+    for fragment in fragments.iter_mut().rev() {
+        let parts = [
+            (&mut fragment.atom, atom, atom::BETWEEN),
+            (&mut fragment.rss, rss, rss::BETWEEN),
+            (&mut fragment.json, json, json_feed::BETWEEN),
+        ];
+        for ((part, body, between), end) in parts.into_iter().zip(&mut ends) {
+            let start = end.saturating_sub(part.len());
+            if body.get(start..*end) == Some(part) {
+                *part = body.slice(start..*end);
+            }
+            *end = start.saturating_sub(between);
+        }
+    }
 }
 
 /// Head, fragments in order, tail.
 fn assemble(feed: &Feed, fragments: &[Fragment]) -> Documents {
     Documents {
-        atom: atom::document(feed, fragments.iter().map(|fragment| fragment.atom.as_slice())),
-        rss: rss::document(feed, fragments.iter().map(|fragment| fragment.rss.as_slice())),
-        json: json_feed::document(feed, fragments.iter().map(|fragment| fragment.json.as_slice())),
+        atom: atom::document(feed, fragments.iter().map(|fragment| &*fragment.atom)),
+        rss: rss::document(feed, fragments.iter().map(|fragment| &*fragment.rss)),
+        json: json_feed::document(feed, fragments.iter().map(|fragment| &*fragment.json)),
     }
+}
+
+/// Where a document of the feed lives, by its file name.
+fn address(feed: &Feed, name: &str) -> String {
+    let page = text::url(&feed.page);
+    match feed.paging {
+        Paging::Archived { number, .. } => archived(&page, number, name),
+        Paging::Alone | Paging::Current { .. } => format!("{page}{name}"),
+    }
+}
+
+/// The document that follows, with older entries (RFC 5005 §4, prev-archive).
+fn previous(feed: &Feed, name: &str) -> Option<String> {
+    match feed.paging {
+        Paging::Archived { previous, .. } | Paging::Current { previous } => {
+            Some(archived(&text::url(&feed.page), previous?, name))
+        }
+        Paging::Alone => None,
+    }
+}
+
+/// Of a document of an archive: the one that new entries come in (RFC 5005 §4, current).
+fn current(feed: &Feed, name: &str) -> Option<String> {
+    matches!(feed.paging, Paging::Archived { .. }).then(|| format!("{}{name}", text::url(&feed.page)))
+}
+
+fn archived(page: &str, number: u64, name: &str) -> String {
+    format!("{page}{ARCHIVE}{number}/{name}")
 }
 
 /// The feed's title; formats demand one.

@@ -12,7 +12,7 @@ use rss::extension::dublincore::DublinCoreExtension;
 use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Enclosure, Guid, Image, Item, Source};
 
-use crate::model::{self, Feed};
+use crate::model::{self, Feed, Paging};
 
 use super::fragment::{Piece, is_absolute, is_media_type};
 use super::text;
@@ -20,6 +20,9 @@ use super::text;
 const ITEM: &[u8] = b"<item>";
 
 const ITEM_TAIL: &[u8] = b"</channel></rss>";
+/// Bytes after the last fragment, and between two of them.
+pub(super) const TAIL: usize = 1 + ITEM_TAIL.len() + 1;
+pub(super) const BETWEEN: usize = 1;
 
 /// All that a head declares, whatever the entries use: an item's fragment stands in every document.
 const NAMESPACES: [(&str, &str); 4] = [
@@ -200,12 +203,25 @@ fn channel(feed: &Feed) -> Channel {
     let page = text::url(&feed.page).into_owned();
     let title = super::title(feed);
     let description = feed.description.as_deref().map(text::line).filter(|words| !words.is_empty());
-    let mut links = vec![Link {
-        href: format!("{page}{}", super::RSS),
-        rel: "self".to_owned(),
-        mime_type: Some("application/rss+xml".to_owned()),
-        ..Link::default()
-    }];
+    let paged = [
+        ("self", Some(super::address(feed, super::RSS))),
+        ("current", super::current(feed, super::RSS)),
+        ("prev-archive", super::previous(feed, super::RSS)),
+    ];
+    let mut links: Vec<Link> = paged
+        .into_iter()
+        .filter_map(|(rel, href)| {
+            let mime_type = Some("application/rss+xml".to_owned());
+            Some(Link { href: href?, rel: rel.to_owned(), mime_type, ..Link::default() })
+        })
+        .collect();
+    let is_archived = matches!(feed.paging, Paging::Archived { .. });
+    let mut history = ExtensionMap::new();
+    if is_archived {
+        let archive = Extension { name: "fh:archive".to_owned(), ..Extension::default() };
+        history.insert("fh".to_owned(), BTreeMap::from([("archive".to_owned(), vec![archive])]));
+    }
+    let namespaces = NAMESPACES.iter().copied().chain(is_archived.then_some(("fh", super::HISTORY)));
     links.extend(feed.hubs.iter().map(|hub| Link {
         href: text::url(hub).into_owned(),
         rel: "hub".to_owned(),
@@ -227,7 +243,8 @@ fn channel(feed: &Feed) -> Channel {
             ..Image::default()
         }),
         atom_ext: Some(AtomExtension { links }),
-        namespaces: NAMESPACES.iter().map(|(prefix, uri)| ((*prefix).to_owned(), (*uri).to_owned())).collect(),
+        namespaces: namespaces.map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned())).collect(),
+        extensions: history,
         ..Channel::default()
     }
 }

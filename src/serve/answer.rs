@@ -218,6 +218,7 @@ mod tests {
             etag: "tag".into(),
             modified: Time::from_timestamp(784_111_777, 0).unwrap(),
             counter: 1,
+            made_by: String::new(),
         };
         let mut asked = HeaderMap::new();
         for (name, value) in headers {

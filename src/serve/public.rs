@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode, header};
 use super::websub::Endpoints;
 use super::{Request, Response, answer};
 use crate::normalize::links::encode_segment;
-use crate::publish::{Live, Media};
+use crate::publish::{Live, Media, Revision};
 
 /// A page that is not kept but made for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Wanted {
     ArticleFile { slug: String, path: String },
     /// `/entries/ID`
     Entry { id: String },
+    /// `/SECTION/archive/N/NAME`
+    Archive { section: String, number: u64, name: &'static str },
     /// `/status`
     Status,
     /// An error in the dress of the site.
@@ -30,6 +32,8 @@ pub enum Wanted {
 #[derive(Debug)]
 pub enum Found {
     Page(Vec<u8>),
+    /// Made for a request, with validators of its own.
+    Revision(Arc<Revision>),
     File {
         content_type: &'static str,
         body: Vec<u8>,
@@ -95,13 +99,16 @@ impl Public {
             return answer::moved(&format!("{}{path}/", self.base_path));
         }
         match wanted(path) {
-            Some(wanted) => self.made(&method, asked, wanted).await,
+            Some(wanted) => self.made(&method, asked, path, wanted).await,
             None => self.error(&method, asked, Found::Missing).await,
         }
     }
 
-    async fn made(&self, method: &Method, asked: &header::HeaderMap, wanted: Wanted) -> Response {
+    async fn made(&self, method: &Method, asked: &header::HeaderMap, path: &str, wanted: Wanted) -> Response {
         match (self.make)(wanted).await {
+            Found::Revision(revision) => {
+                answer::revision(method, asked, &revision, &[format!("<{}{path}>; rel=\"self\"", self.base)])
+            }
             Found::Page(body) => answer::made(method, asked, StatusCode::OK, Media::Html, body),
             Found::File { content_type, body } => answer::file(method, asked, content_type, body),
             found => self.error(method, asked, found).await,
@@ -155,12 +162,22 @@ fn wanted(path: &str) -> Option<Wanted> {
     if let Some(id) = path.strip_prefix("entries/") {
         return decode(id).map(|id| Wanted::Entry { id });
     }
-    let article = path.strip_prefix("articles/")?;
+    let Some(article) = path.strip_prefix("articles/") else { return archive(path) };
     match article.split_once('/') {
         None => decode(article).map(|slug| Wanted::Article { slug }),
         Some((slug, "")) => decode(slug).map(|slug| Wanted::Article { slug }),
         Some((slug, path)) => Some(Wanted::ArticleFile { slug: decode(slug)?, path: decode(path)? }),
     }
+}
+
+/// `SECTION/archive/N/NAME`, the number in its one spelling.
+fn archive(path: &str) -> Option<Wanted> {
+    let (section, rest) = path.split_once('/')?;
+    let (number, name) = rest.strip_prefix("archive/")?.split_once('/')?;
+    let name = ["atom.xml", "rss.xml", "feed.json"].into_iter().find(|known| *known == name)?;
+    let plain = number.len() <= 15 && number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+    let number = number.parse().ok().filter(|_| plain)?;
+    Some(Wanted::Archive { section: decode(section)?, number, name })
 }
 
 /// A path in the one spelling that is used for its equals (RFC 3986 §6.2.2): `%c3` for `%C3`, `%26` for `&`. `None`: it
@@ -214,6 +231,12 @@ mod tests {
         check("articles/%C3%A4rger", Some(Wanted::Article { slug: "ärger".into() }));
         check("articles/a/pics/x%20y.png", Some(Wanted::ArticleFile { slug: "a".into(), path: "pics/x y.png".into() }));
         check("entries/urn%3Auuid%3A1", Some(Wanted::Entry { id: "urn:uuid:1".into() }));
+        let archive = |number| Wanted::Archive { section: "a b".into(), number, name: "rss.xml" };
+        check("a%20b/archive/12/rss.xml", Some(archive(12)));
+        for wrong in ["a/archive/0/rss.xml", "a/archive/01/rss.xml", "a/archive/-1/rss.xml", "a/archive/1/x.xml"] {
+            check(wrong, None);
+        }
+        check("a/archive/99999999999999999999999/rss.xml", None);
         check("articles/%ff", None);
         check("articles/%0", None);
         check("articles/", None);

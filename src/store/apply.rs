@@ -11,7 +11,7 @@ use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
 use super::members::{add_members, joined, section_rows, sections_of, sections_of_source, set_members};
 use super::pack::encode;
 use super::sources::write_state;
-use super::{FileRow, SourceState, Store, StoreError, Withdrawn};
+use super::{FileRow, SourceState, Store, StoreError, Withdrawn, archives};
 use crate::changes::{self, ChangedEntry, Changes, NewEntry};
 use crate::model::{EntryId, Origin, Time};
 use crate::normalize::identity::KeyHash;
@@ -79,7 +79,7 @@ fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
         }
     }
     for entry in changes.changed {
-        update(db, source, entry, &mut applied)?;
+        update(db, source, now, entry, &mut applied)?;
     }
     for row in changes.withdrawn {
         withdraw(db, row, now, &mut applied)?;
@@ -150,7 +150,13 @@ fn insert(
     Ok(())
 }
 
-fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Applied) -> Result<(), StoreError> {
+fn update(
+    db: &Connection,
+    source: i64,
+    now: Time,
+    entry: ChangedEntry,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
     let mut aliases = entry.aliases;
     if let Some(key) = &entry.key {
         // The key it had stays known as an alias: a source may go back.
@@ -171,6 +177,7 @@ fn update(db: &Connection, source: i64, entry: ChangedEntry, applied: &mut Appli
         db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
     set_members(db, entry.row, &entry.sections)?;
+    archives::corrected_now(db, entry.row, entry.significant, now)?;
     applied.sections.extend(entry.sections);
     applied.changed.push(EntryId(id));
     applied.slugs.extend(slug);

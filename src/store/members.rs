@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::archives::touch;
 use super::pack::decode;
 use super::{Store, StoreError, time};
 use crate::model::{Stated, Time};
@@ -68,9 +69,15 @@ pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Res
     if known == wanted {
         return Ok(());
     }
-    let mut statement = db.prepare_cached("DELETE FROM member WHERE section = ?1 AND effective = ?2 AND entry = ?3")?;
+    let sql = "DELETE FROM member WHERE section = ?1 AND effective = ?2 AND entry = ?3 RETURNING number";
+    let mut statement = db.prepare_cached(sql)?;
     for section in known.iter().filter(|section| !wanted.contains(section)) {
-        statement.execute([*section, effective, row])?;
+        let number: Option<Option<i64>> =
+            statement.query_row([*section, effective, row], |row| row.get(0)).optional()?;
+        // It leaves a gap.
+        if let Some(number) = number.flatten() {
+            touch(db, *section, number)?;
+        }
     }
     let new: Vec<i64> = wanted.iter().filter(|section| !known.contains(section)).copied().collect();
     add_members(db, row, source, effective, &new)?;

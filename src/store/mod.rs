@@ -6,9 +6,10 @@
 
 mod aliases;
 mod apply;
+mod archives;
 mod files;
-mod hub;
 mod hits;
+mod hub;
 mod ids;
 mod known;
 mod members;
@@ -30,6 +31,7 @@ use crate::model::{Entry, EntryId, Origin, Time};
 use crate::schedule::Poll;
 
 pub use apply::{Applied, Refresh};
+pub use archives::{ArchiveRow, Reach, Standings};
 pub use hits::RuleHits;
 pub use retention::Pruned;
 pub use revisions::StoredRevision;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::archives::HELD;
 use super::ids::id_hash;
 use super::members::{sections_of, set_members};
 use super::{Store, StoreError};
@@ -81,9 +82,11 @@ fn expired(db: &Connection, source: i64, before: Time, keep: usize) -> Result<Ve
     let crowded: Option<i64> =
         db.prepare_cached(sql)?.query_row([source, keep.max(1) - 1], |row| row.get(0)).optional()?;
     let limit = crowded.unwrap_or(i64::MIN).max(before.timestamp());
-    let sql = "SELECT id FROM entry WHERE source = ?1 AND effective < ?2 AND (slug IS NULL OR withdrawn < ?3)
-        ORDER BY effective LIMIT ?4";
-    let mut statement = db.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT e.id FROM entry e WHERE e.source = ?1 AND e.effective < ?2 AND (e.slug IS NULL OR e.withdrawn < ?3)
+        AND NOT {HELD} ORDER BY e.effective LIMIT ?4"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params![source, limit, before.timestamp(), BATCH], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -17,12 +17,15 @@ pub struct StoredRevision {
     pub modified: Time,
     /// 1 for the first.
     pub counter: u64,
+    /// Print of the configuration and version of the program that made the bytes.
+    pub made_by: String,
 }
 
 impl Store {
     pub async fn revisions(&self) -> Result<Vec<StoredRevision>, StoreError> {
         self.read(|db| {
-            let mut statement = db.prepare("SELECT path, body, etag, modified, counter FROM revision ORDER BY path")?;
+            let mut statement =
+                db.prepare("SELECT path, body, etag, modified, counter, made_by FROM revision ORDER BY path")?;
             let rows = statement.query_map([], |row| {
                 Ok(StoredRevision {
                     path: row.get(0)?,
@@ -30,6 +33,7 @@ impl Store {
                     etag: row.get(2)?,
                     modified: time(row.get(3)?),
                     counter: row.get::<_, i64>(4)?.unsigned_abs(),
+                    made_by: row.get(5)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -40,14 +44,15 @@ impl Store {
     /// All or none: the documents of one publication belong together.
     pub async fn put_revisions(&self, revisions: Vec<StoredRevision>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let sql = "INSERT INTO revision (path, body, etag, modified, counter) VALUES (?1, ?2, ?3, ?4, ?5)
-                ON CONFLICT (path) DO UPDATE SET body = excluded.body, etag = excluded.etag,
-                modified = excluded.modified, counter = excluded.counter";
+            let sql = "INSERT INTO revision (path, body, etag, modified, counter, made_by)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (path) DO UPDATE SET body = excluded.body,
+                etag = excluded.etag, modified = excluded.modified, counter = excluded.counter,
+                made_by = excluded.made_by";
             let mut statement = db.prepare_cached(sql)?;
             for revision in &revisions {
                 let counter = i64::try_from(revision.counter).unwrap_or(i64::MAX);
-                let StoredRevision { path, body, etag, modified, .. } = revision;
-                statement.execute(params![path, body, etag, modified.timestamp(), counter])?;
+                let StoredRevision { path, body, etag, modified, made_by, .. } = revision;
+                statement.execute(params![path, body, etag, modified.timestamp(), counter, made_by])?;
             }
             Ok(())
         })

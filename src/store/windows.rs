@@ -1,12 +1,12 @@
 //! The windows that feeds are merged from, and single entries by their names.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::members::sections_of;
 use super::pack::decode;
 use super::sources::origin;
 use super::{Store, StoreError, Stored, time};
-use crate::model::{Entry, EntryId, Origin, Time, Tombstone};
+use crate::model::{Entry, EntryId, Origin, Standing, Time, Tombstone};
 
 /// Which entries a window shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,27 @@ impl Store {
     /// The newest entries, by effective date; all of those that share the last one's date are there too.
     pub async fn window(&self, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
         self.read(move |db| window(db, shown, count)).await
+    }
+
+    /// The same without their texts.
+    pub async fn glance(&self, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
+        self.read(move |db| glance(db, shown, count)).await
+    }
+
+    /// Entries by their rows, in this order; those that are gone by now are left out.
+    pub async fn entries(&self, rows: Vec<i64>) -> Result<Vec<Stored>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(&format!("{STORED} WHERE e.id = ?1"))?;
+            let mut found = Vec::with_capacity(rows.len());
+            for row in rows {
+                found.extend(statement.query_row([row], |row| Ok(stored(row))).optional()?.transpose()?);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// What was withdrawn from a section between two moments, newest first.
@@ -57,37 +78,105 @@ impl Store {
     }
 }
 
-const STORED: &str =
+/// Of an entry `e` with its source `s`.
+pub(super) const STORED: &str =
     "SELECT e.id, e.published_id, s.name, e.first_seen, e.effective, e.updated, e.slug, e.key_text, e.withdrawn,
-    e.data, s.feed_id, s.origin FROM entry e JOIN source s ON s.id = e.source";
+    e.data, s.feed_id, s.origin, e.source FROM entry e JOIN source s ON s.id = e.source";
 
-fn window(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
+/// Of a member `m` of a section.
+pub(super) const STANDING: &str =
+    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, m.number, m.corrected
+    FROM member m JOIN entry e ON e.id = m.entry JOIN source s ON s.id = e.source";
+
+/// Of a source, where there are no numbers.
+const OF_SOURCE: &str =
+    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, NULL, NULL
+    FROM entry e JOIN source s ON s.id = e.source";
+
+/// Members that stand in their section themselves.
+pub(super) const SHOWN: &str = "TRUE";
+
+/// So many may share one date; a window stays bounded whatever a source states.
+const MOST_OF_ONE_DATE: i64 = 20;
+
+/// The date of the last entry of a window, and how many may have it.
+fn edge(db: &Connection, shown: Shown, count: usize) -> Result<(i64, i64, i64), StoreError> {
     let count = i64::try_from(count.max(1)).unwrap_or(i64::MAX);
-    let (row, oldest, entries) = match shown {
+    let (row, oldest) = match shown {
         Shown::Section(row) => (
             row,
-            "SELECT effective FROM member WHERE section = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2",
             format!(
-                "{STORED} JOIN member m ON m.entry = e.id WHERE m.section = ?1 AND m.effective >= ?2
-                ORDER BY m.effective DESC, m.entry DESC LIMIT ?3"
+                "SELECT m.effective FROM member m WHERE m.section = ?1 AND {SHOWN}
+                ORDER BY m.effective DESC LIMIT 1 OFFSET ?2"
             ),
         ),
         Shown::Source(row) => (
             row,
-            "SELECT effective FROM entry WHERE source = ?1 AND withdrawn IS NULL ORDER BY effective DESC LIMIT 1 OFFSET ?2",
-            format!(
-                "{STORED} WHERE e.source = ?1 AND e.withdrawn IS NULL AND e.effective >= ?2
-                ORDER BY e.effective DESC, e.id DESC LIMIT ?3"
-            ),
+            "SELECT effective FROM entry WHERE source = ?1 AND withdrawn IS NULL
+            ORDER BY effective DESC LIMIT 1 OFFSET ?2"
+                .to_owned(),
         ),
     };
-    let oldest: Option<i64> =
-        db.prepare_cached(oldest)?.query_row(params![row, count - 1], |row| row.get(0)).optional()?;
+    let oldest = db.prepare_cached(&oldest)?.query_row([row, count - 1], |row| row.get(0)).optional()?;
+    Ok((row, oldest.unwrap_or(i64::MIN), count.saturating_mul(MOST_OF_ONE_DATE)))
+}
+
+fn window(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
+    let (row, oldest, most) = edge(db, shown, count)?;
+    let entries = match shown {
+        Shown::Section(_) => format!(
+            "{STORED} JOIN member m ON m.entry = e.id WHERE m.section = ?1 AND m.effective >= ?2 AND {SHOWN}
+            ORDER BY m.effective DESC, m.entry DESC LIMIT ?3"
+        ),
+        Shown::Source(_) => format!(
+            "{STORED} WHERE e.source = ?1 AND e.withdrawn IS NULL AND e.effective >= ?2
+            ORDER BY e.effective DESC, e.id DESC LIMIT ?3"
+        ),
+    };
     let mut statement = db.prepare_cached(&entries)?;
-    // So many may share one date; a window stays bounded whatever a source states.
-    let most = count.saturating_mul(20);
-    let rows = statement.query_map(params![row, oldest.unwrap_or(i64::MIN), most], |row| Ok(stored(row)))?;
+    let rows = statement.query_map([row, oldest, most], |row| Ok(stored(row)))?;
     rows.map(|row| row?).collect()
+}
+
+pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
+    let (row, oldest, most) = edge(db, shown, count)?;
+    let entries = match shown {
+        Shown::Section(_) => format!(
+            "{STANDING} WHERE m.section = ?1 AND m.effective >= ?2 AND {SHOWN}
+            ORDER BY m.effective DESC, m.entry DESC LIMIT ?3"
+        ),
+        Shown::Source(_) => format!(
+            "{OF_SOURCE} WHERE e.source = ?1 AND e.withdrawn IS NULL AND e.effective >= ?2
+            ORDER BY e.effective DESC, e.id DESC LIMIT ?3"
+        ),
+    };
+    let mut statement = db.prepare_cached(&entries)?;
+    let rows = statement.query_map([row, oldest, most], |row| standing(row))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    let updated: i64 = row.get(4)?;
+    let mut version = blake3::Hasher::new();
+    version.update(row.get_ref(5)?.as_blob().unwrap_or_default());
+    version.update(&updated.to_le_bytes());
+    // What is said of its source: a null byte stands in no text of it.
+    for column in [6, 7] {
+        version.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
+        version.update(&[0]);
+    }
+    let mut print = [0; 16];
+    version.finalize_xof().fill(&mut print);
+    Ok(Standing {
+        row: row.get(0)?,
+        id: EntryId(row.get(1)?),
+        source: row.get(2)?,
+        effective: time(row.get(3)?),
+        updated: time(updated),
+        number: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+        corrected: row.get::<_, Option<i64>>(9)?.map(time),
+        version: print,
+    })
 }
 
 fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, StoreError> {
@@ -98,7 +187,7 @@ fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, 
     Ok(Some(found))
 }
 
-fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
+pub(super) fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
     let source: String = row.get(2)?;
     let fallback = || Origin { title: source.clone(), ..Origin::default() };
     Ok(Stored {

@@ -1,5 +1,6 @@
 //! All integration tests in one binary: fixtures as data for the pure rooms, black-box tests for the edges.
 
+mod archives;
 mod articles;
 mod config;
 mod corpus;

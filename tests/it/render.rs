@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use newsdesk::model::{
-    AlsoIn, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Origin, Person, Stated, Time, Tombstone,
+    AlsoIn, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Origin, Paging, Person, Stated, Time, Tombstone,
 };
 use newsdesk::render::{self, Documents, Format};
 use proptest::prelude::*;
@@ -67,6 +67,7 @@ impl From<FeedFile> for Feed {
             attribution: file.attribution,
             entries: file.entries.into_iter().map(FeedEntry::from).collect(),
             deleted: deleted.collect(),
+            paging: Paging::Alone,
         }
     }
 }
@@ -109,6 +110,7 @@ fn feed(entries: Vec<FeedEntry>) -> Feed {
         attribution: false,
         entries,
         deleted: Vec::new(),
+        paging: Paging::Alone,
     }
 }
 

@@ -124,6 +124,7 @@ fn everything_is_there_again_after_a_restart() {
             etag: "e".into(),
             modified: at(9),
             counter: 3,
+            made_by: String::new(),
         };
         store.put_revisions(vec![revision]).await.expect("a revision");
         let window = store.window(Shown::Section(section), 50).await.expect("a window");

@@ -90,7 +90,10 @@ impl Loop {
             let (newsdesk, changed) = (self.newsdesk.clone(), changed.clone());
             self.aside.spawn(async move { newsdesk.announce(changed).await });
         }
-
+        if self.newsdesk.settings.publish.folder.is_some() && !self.once {
+            let newsdesk = self.newsdesk.clone();
+            self.aside.spawn(async move { newsdesk.mirror_archives().await });
+        }
         self.reload_published(trouble.as_ref());
         self.tell_published(&changed, trouble.as_ref());
     }
