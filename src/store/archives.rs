@@ -95,7 +95,7 @@ impl Store {
                 return Ok(None);
             }
             let sql = format!("{ARCHIVE} WHERE section = ?1 AND document = ?2");
-            let row = db.prepare_cached(&sql)?.query_row([section, integer(document)], |row| Ok(archive_row(row)?));
+            let row = db.prepare_cached(&sql)?.query_row([section, integer(document)], archive_row);
             Ok(row.optional()?)
         })
         .await
@@ -156,7 +156,7 @@ impl Store {
                 WHERE section = ?1 AND document = ?2 AND print IS NOT ?3";
             db.prepare_cached(sql)?.execute(params![section, integer(document), print, now.timestamp()])?;
             let sql = format!("{ARCHIVE} WHERE section = ?1 AND document = ?2");
-            let row = db.prepare_cached(&sql)?.query_row([section, integer(document)], |row| Ok(archive_row(row)?));
+            let row = db.prepare_cached(&sql)?.query_row([section, integer(document)], archive_row);
             Ok(row.optional()?)
         })
         .await
@@ -266,7 +266,7 @@ fn latest(db: &Connection, section: i64, after: u64) -> Result<Vec<Standing>, St
     let sql =
         format!("{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND {SHOWN} ORDER BY m.number");
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map([section, integer(after)], |row| standing(row))?;
+    let rows = statement.query_map([section, integer(after)], standing)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -277,7 +277,7 @@ fn corrected(db: &Connection, section: i64, reach: Reach) -> Result<Vec<Standing
     );
     let mut statement = db.prepare_cached(&sql)?;
     let values = params![section, reach.corrected_since.timestamp(), integer(reach.corrected as u64)];
-    let rows = statement.query_map(values, |row| standing(row))?;
+    let rows = statement.query_map(values, standing)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -151,7 +151,7 @@ pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<
         ),
     };
     let mut statement = db.prepare_cached(&entries)?;
-    let rows = statement.query_map([row, oldest, most], |row| standing(row))?;
+    let rows = statement.query_map([row, oldest, most], standing)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
