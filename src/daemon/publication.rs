@@ -120,7 +120,7 @@ impl Newsdesk {
             }
         }
         for source in self.settings.sources.iter().filter(|source| dirty.sources.contains(&source.name)) {
-            material.push(self.source_material(source, now).await?);
+            material.extend(self.source_material(source, now).await?);
         }
         let with_front = !dirty.sections.is_empty();
         if with_front {
@@ -197,9 +197,10 @@ impl Newsdesk {
         self.material(section, identity, standings, deleted, paging).await
     }
 
-    async fn source_material(&self, source: &Source, now: Time) -> Result<Material, StoreError> {
+    async fn source_material(&self, source: &Source, now: Time) -> Result<Option<Material>, StoreError> {
         let row = self.store.source(self.row(&source.name)).await?;
-        let origin = row.origin.unwrap_or_default();
+        // A feed has no id before its source was first read.
+        let Some(origin) = row.origin.filter(|origin| !origin.id.is_empty()) else { return Ok(None) };
         let section = Section {
             title: if origin.title.is_empty() { source.name.clone() } else { origin.title },
             description: origin.subtitle,
@@ -211,7 +212,7 @@ impl Newsdesk {
         let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
         let created = row.newest.unwrap_or_default();
         let identity = Identity { id: origin.id, created, path };
-        self.material(&section, identity, standings, Vec::new(), Paging::Alone).await
+        Ok(Some(self.material(&section, identity, standings, Vec::new(), Paging::Alone).await?))
     }
 
     /// Load what is not kept from the last time.

@@ -142,7 +142,9 @@ pub fn documents_of(feed: &Feed, fragments: &[Fragment]) -> Result<Documents, Re
 /// `bodies`: Atom, RSS, JSON Feed.
 pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
     let [atom, rss, json] = bodies;
-    let mut ends = [atom.len() - atom::TAIL, rss.len() - rss::TAIL, json.len() - json_feed::TAIL];
+    // Of a feed that never passed the gate there is no document.
+    let mut ends = [(atom, atom::TAIL), (rss, rss::TAIL), (json, json_feed::TAIL)]
+        .map(|(body, tail)| body.len().saturating_sub(tail));
     for fragment in fragments.iter_mut().rev() {
         let parts = [
             (&mut fragment.atom, atom, atom::BETWEEN),
@@ -151,7 +153,7 @@ pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
         ];
         for ((part, body, between), end) in parts.into_iter().zip(&mut ends) {
             let start = end.saturating_sub(part.len());
-            if body.get(start..*end) == Some(part) {
+            if !part.is_empty() && body.get(start..*end) == Some(&part[..]) {
                 *part = body.slice(start..*end);
             }
             *end = start.saturating_sub(between);
