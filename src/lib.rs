@@ -23,8 +23,9 @@
 //! | [`fetch`] | the one door to the network, and the folders of articles | model, config, schedule's words |
 //! | [`websub`] | hub and subscriber as rules: what is sent, what an answer means | model, the guard, schedule's words |
 //! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes, schedule's poll, the door's validators |
+//! | [`metrics`] | counters and histograms, and the text that Prometheus reads | nothing |
 //! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, store's rows |
-//! | [`serve`] | HTTP for what was published | publish |
+//! | [`serve`] | HTTP for what was published | publish, metrics |
 //! | [`daemon`] | the loop: refresh and publish in the order of the flow | all of the above |
 //! | [`cli`] | arguments become calls | daemon, config |
 
@@ -51,6 +52,8 @@ pub mod fetch;
 pub mod websub;
 
 pub mod store;
+
+pub mod metrics;
 
 pub mod publish;
 

@@ -15,7 +15,7 @@ mod status;
 mod try_out;
 mod update;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -93,7 +93,10 @@ enum Failed {
 pub fn main() -> ExitCode {
     crate::daemon::memory::keep();
     let arguments = Arguments::parse();
-    let place = Place { config: arguments.config, locations: Locations::from_env(arguments.state.as_deref()) };
+    let mut place = Place { config: arguments.config, locations: Locations::from_env(arguments.state.as_deref()) };
+    if !matches!(arguments.verb, Verb::Serve(_)) && Path::new(SYSTEM_SOCKET).exists() {
+        place.locations.admin_socket.get_or_insert_with(|| SYSTEM_SOCKET.into());
+    }
     let result = match arguments.verb {
         Verb::Serve(verb) => serve::run(&place, &verb),
         Verb::Update(verb) => update::run(&place, &verb),
@@ -121,6 +124,9 @@ pub fn main() -> ExitCode {
 }
 
 const CONFIGURATION: u8 = 78;
+
+/// Where the daemon of the system is asked, by those who may.
+const SYSTEM_SOCKET: &str = "/run/newsdesk/admin.sock";
 
 fn is_final(failed: &Failed) -> bool {
     matches!(

@@ -42,7 +42,7 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
     let fetching = root.table("fetch");
     let fetch = fetch(&fetching);
     let settings = Settings {
-        server: server(&root.table("server")),
+        server: server(&root.table("server"), locations),
         store: store(&root.table("store"), locations),
         publish,
         hosts: hosts(&root, &fetch),
@@ -211,10 +211,14 @@ fn site(table: &Table<'_>) -> Site {
     }
 }
 
-fn server(table: &Table<'_>) -> Server {
+fn server(table: &Table<'_>, locations: &Locations) -> Server {
+    let socket = locations.admin_socket.as_ref().filter(|_| !table.has("admin"));
     let server = Server {
         listen: table.text_or_default("listen", value::listen),
-        admin: table.text_or_default("admin", value::admin),
+        admin: match socket {
+            Some(socket) => AdminAddress::Unix(socket.clone()),
+            None => table.text_or_default("admin", value::admin),
+        },
     };
     let AdminAddress::Tcp(admin) = &server.admin else { return server };
     let span = table.key_span("admin");

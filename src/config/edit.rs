@@ -298,7 +298,7 @@ mod tests {
         }
 
         fn open(&self) -> Additions {
-            let locations = Locations { state_dir: "/state".into(), credentials_dir: None };
+            let locations = Locations { state_dir: "/state".into(), credentials_dir: None, admin_socket: None };
             Additions::open(&self.path(), &locations).unwrap()
         }
 

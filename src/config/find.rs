@@ -34,6 +34,9 @@ pub struct Locations {
     pub state_dir: PathBuf,
     /// systemd's `$CREDENTIALS_DIRECTORY`: a password file named without a slash is looked for here first.
     pub credentials_dir: Option<PathBuf>,
+    /// Where control is reached if the configuration does not say: in systemd's `$RUNTIME_DIRECTORY`. `None`: on the
+    /// loopback address.
+    pub admin_socket: Option<PathBuf>,
 }
 
 impl Locations {
@@ -89,6 +92,9 @@ fn locations(state: Option<&Path>, env: Environment<'_>) -> Locations {
     Locations {
         state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/newsdesk")),
         credentials_dir: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        admin_socket: env("RUNTIME_DIRECTORY")
+            .and_then(|dirs| std::env::split_paths(&dirs).next())
+            .map(|dir| dir.join("admin.sock")),
     }
 }
 
@@ -129,6 +135,13 @@ mod tests {
     fn a_flag_outranks_everything() {
         let found = find_among(Some(Path::new("my.toml")), &env(&[("NEWSDESK_CONFIG", "/other")]), &|_| true);
         assert_eq!(found, Found::File { path: PathBuf::from("my.toml"), by: "--config" });
+    }
+
+    #[test]
+    fn under_systemd_control_is_a_socket() {
+        let admin = |set: &[(&str, &str)]| locations(None, &env(set)).admin_socket;
+        assert_eq!(admin(&[("RUNTIME_DIRECTORY", "/run/newsdesk:/run/b")]), Some("/run/newsdesk/admin.sock".into()));
+        assert_eq!(admin(&[]), None);
     }
 
     #[test]

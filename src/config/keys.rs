@@ -129,7 +129,7 @@ pub const SITE: &[Key] = &[
 
 pub const SERVER: &[Key] = &[
     key("listen", Kind::Listen, "Public address: feeds and pages.").or(r#""127.0.0.1:8080""#),
-    key("admin", Kind::Admin, "Address for what changes something; loopback, or unix:/run/newsdesk/admin.sock.")
+    key("admin", Kind::Admin, "Address for what changes something; loopback, or unix:PATH. Under systemd it is unix:/run/newsdesk/admin.sock.")
         .or(r#""127.0.0.1:8081""#),
 ];
 

@@ -13,6 +13,10 @@ use crate::serve::admin::CONTROL_HEADER;
 /// A wish, with a place for the answer.
 #[derive(Debug)]
 pub enum Ask {
+    /// Does the loop still turn?
+    Ping {
+        reply: oneshot::Sender<()>,
+    },
     /// Read the configuration anew.
     Reload {
         reply: Option<oneshot::Sender<ReloadReport>>,

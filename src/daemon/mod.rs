@@ -5,8 +5,10 @@
 
 mod archives;
 pub mod control;
+pub mod health;
 mod hub;
 pub mod memory;
+mod numbers;
 mod pages;
 mod polls;
 mod publication;
@@ -61,6 +63,8 @@ pub struct Kept {
     standing: Mutex<reload::Standing>,
     /// The way to our own hub.
     hub: hub::Hub,
+    pub health: health::Health,
+    pub numbers: numbers::Numbers,
 }
 
 /// What one configuration makes of it; see [`Newsdesk`].
@@ -110,6 +114,11 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Door(#[from] DoorError),
+    #[error("the sockets that the service manager hands over cannot be used; see the socket unit")]
+    Given {
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("cannot listen on {address}{}", .hint)]
     Listen {
         address: String,
@@ -135,6 +144,8 @@ impl Newsdesk {
             stale: Mutex::default(),
             standing: Mutex::new(reload::Standing::default()),
             hub: hub::Hub::default(),
+            health: health::Health::default(),
+            numbers: numbers::Numbers::new(now()),
         };
         let newsdesk = Newsdesk::around(Arc::new(kept), settings, door).await?;
         newsdesk.load_revisions().await?;

@@ -89,6 +89,16 @@ impl Polls {
         self.running.contains_key(source)
     }
 
+    /// Sources that wait for their time or their host.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// When the next one may start; `None`: when something finishes, or never.
+    pub fn next(&self) -> Option<Time> {
+        self.ready
+    }
+
     /// The next poll that may start now. Ask again until there is none. `troubled`: did this source fail last time?
     pub fn start(&mut self, now: Time, clock: Instant, troubled: impl FnOnce(&str) -> bool) -> Option<Start> {
         self.ready = None;

@@ -107,6 +107,10 @@ pub struct Done {
     pub words: String,
     /// What somebody has to look at although the rest went well: files that cannot be read, or that are missing.
     pub trouble: Option<String>,
+    /// It was a 304; the bytes of the document that was not sent again.
+    pub not_modified: Option<u64>,
+    /// Repairs that the document needed.
+    pub warnings: usize,
 }
 
 impl Done {
@@ -177,7 +181,13 @@ impl Newsdesk {
                 search::is_a_feed(&source, &mut state);
                 went_through(&source, configured, &mut state, &answer.hops, true);
                 let outcome = Outcome::NotModified { freshness: answer.freshness };
-                self.not_modified(source.clone(), row, state, outcome, "304 not modified", now).await
+                let saved = state.body_bytes;
+                let mut refreshing =
+                    self.not_modified(source.clone(), row, state, outcome, "304 not modified", now).await;
+                if let Ok(done) = &mut refreshing.result {
+                    done.not_modified = Some(saved);
+                }
+                refreshing
             }
             Ok(Answer::Document(document)) => self.read_document(source, configured, row, state, document, now).await,
             Err(cause) => self.fetch_failed(source, configured, row, state, cause, now).await,
@@ -204,6 +214,7 @@ impl Newsdesk {
             return self.not_modified(source, row, state, outcome, "200, the same bytes", now).await;
         }
         let (validators, hops) = (document.validators.clone(), document.hops.clone());
+        let body_bytes = document.body.len() as u64;
         let document = Arc::new(document);
         let read = {
             let (newsdesk, source, document) = (self.clone(), source.clone(), document.clone());
@@ -240,6 +251,8 @@ impl Newsdesk {
         state.validators = validators;
         state.body_hash = Some(hash);
         tell_cuts(&source, &state.repairs, &repairs);
+        state.body_bytes = body_bytes;
+        let warnings = repairs.len();
         state.repairs = repairs;
         let words = in_words(&changes);
         state.poll.record(&Outcome::Changed { entries: changes.new.len(), hints, freshness }, now);
@@ -257,7 +270,7 @@ impl Newsdesk {
         };
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => {
-                let done = Done { applied, words, trouble: None };
+                let done = Done { applied, words, warnings, ..Done::default() };
                 Refreshing::ended(source, Ok(done), next).asking(bucket)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
@@ -527,7 +540,7 @@ impl Newsdesk {
         {
             tracing::warn!(source = %source.name, %stage, "{cause}");
         }
-        let result = Ok(Done { applied, words, trouble });
+        let result = Ok(Done { applied, words, trouble, ..Done::default() });
         Refreshing { again: read.again, ..Refreshing::ended(source, result, next) }
     }
 

@@ -3,6 +3,7 @@
 mod folders;
 mod publishing;
 mod reloading;
+mod telling;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::polls::{Polls, Start};
 use super::publication::{Dirty, TOMBSTONE_DELAY};
-use super::refresh::{Done, Refreshing, Stage, Wish, blocking};
+use super::refresh::{Done, Refreshing, Wish, blocking};
 use super::{Newsdesk, StartError, memory, now, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
@@ -78,6 +79,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
     state.first_publication().await;
     newsdesk.start_hub().await?;
     serving.ready();
+    state.count();
     let mut told = Instant::now();
     loop {
         state.go_on_reloading(&mut serving);
@@ -86,6 +88,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
         if told.elapsed() >= Duration::from_secs(1) {
             told = Instant::now();
             serving.status(state.words());
+            state.count();
         }
         tokio::select! {
             biased;
@@ -277,7 +280,10 @@ impl Loop {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            newsdesk.refresh(source, change, wish).await
+            let begun = Instant::now();
+            let refreshing = newsdesk.refresh(source, change, wish).await;
+            newsdesk.numbers.refreshes.note(begun.elapsed());
+            refreshing
         });
         self.tasks.insert(task.id(), Task { source: name, generation: self.reload.generation, abort: task });
     }
@@ -334,36 +340,6 @@ impl Loop {
         });
     }
 
-    fn note(&mut self, refreshing: &Refreshing) {
-        let name = &refreshing.source.name;
-        match &refreshing.result {
-            Ok(done) if done.trouble.is_some() => {
-                // Each of its troubles was said where it was found.
-                self.failing.insert(name.clone(), Stage::Parse.to_string());
-                tracing::debug!(source = %name, "{}", done.words);
-            }
-            Ok(done) => {
-                if self.failing.remove(name).is_some() {
-                    tracing::info!(source = %name, "well again: {}", done.words);
-                } else if done.applied.sections.is_empty() {
-                    tracing::debug!(source = %name, "{}", done.words);
-                } else {
-                    tracing::info!(source = %name, "{}", done.words);
-                }
-            }
-            Err(error) => {
-                let cause = super::chain(&*error.cause);
-                let stage = error.stage.to_string();
-                if self.failing.insert(name.clone(), stage.clone()) != Some(stage) {
-                    tracing::warn!(source = %name, stage = %error.stage, "{cause}; next try {}", refreshing.next.at);
-                } else {
-                    // It was said when it began; the status page has the rest.
-                    tracing::debug!(source = %name, stage = %error.stage, "{cause}");
-                }
-            }
-        }
-    }
-
     /// A refresh that panicked is a defect of ours: it is named, the others go on, the source is asked again in an hour.
     fn panicked(&mut self, panicked: &JoinError) {
         let Some(Task { source: name, .. }) = self.tasks.remove(&panicked.id()) else { return };
@@ -411,17 +387,6 @@ impl Loop {
         let retention = self.next_retention.map(at);
         let wakes = [feeds, folders, tombstones, retention, self.publication_due(), Some(self.last_tick + TICK)];
         wakes.into_iter().flatten().min().unwrap_or(clock).min(clock + LONGEST_SLEEP)
-    }
-
-    fn words(&self) -> String {
-        let sources = self.newsdesk.settings.sources.len();
-        let wait = self.wake().saturating_duration_since(Instant::now());
-        format!(
-            "{sources} sources, {} failing; {} at work; next look in {} s",
-            self.failing.len(),
-            self.running.len(),
-            wait.as_secs()
-        )
     }
 
     /// Let what is under way come to its end, and publish it.

@@ -20,6 +20,10 @@ pub enum Command {
     Update { sources: Vec<String>, confirm_missing: bool },
     /// Everything about every source, as JSON.
     Status,
+    /// What is counted, as Prometheus reads it.
+    Metrics,
+    /// Do scheduler and store make progress?
+    Health,
     /// Read the configuration anew. Answers when it is in force and published, or refused.
     Reload,
 }
@@ -39,7 +43,8 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
     }
     let ours = headers.contains_key(CONTROL_HEADER);
     let command = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/healthz") => return answer::words(StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, "/healthz") => Command::Health,
+        (&Method::GET, "/metrics") => Command::Metrics,
         (&Method::GET, "/status.json") => Command::Status,
         (&Method::POST, "/update") if ours => update(request.uri().query().unwrap_or_default()),
         (&Method::POST, "/reload") if ours => Command::Reload,
@@ -49,13 +54,18 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
         _ => {
             return answer::words(
                 StatusCode::NOT_FOUND,
-                "there are /status.json, /healthz, POST /update and POST /reload\n",
+                "there are /status.json, /metrics, /healthz, POST /update and POST /reload\n",
             );
         }
     };
+    let media = match command {
+        Command::Metrics => crate::metrics::Text::MEDIA_TYPE,
+        Command::Health => "text/plain; charset=utf-8",
+        Command::Update { .. } | Command::Status | Command::Reload => "application/json",
+    };
     let (status, body) = carry(command).await;
     let mut response = answer::words(status, body);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
     response
 }
 

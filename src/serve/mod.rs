@@ -12,6 +12,7 @@ pub mod websub;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ const MOST_HEADER_BYTES: usize = 16 << 10;
 const MOST_CONNECTIONS: usize = 20_000;
 /// After the word to stop, answers under way get this long.
 const DRAIN: Duration = Duration::from_secs(5);
+/// A connection on which nothing was asked yet gets this long: its request may be on the way.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// Where connections come from.
 pub enum Listener {
@@ -101,7 +104,10 @@ where
     R: Fn(Request) -> F + Send + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
+    let asked = Arc::new(AtomicBool::new(false));
+    let first = asked.clone();
     let service = service_fn(move |mut request: Request| {
+        first.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
         let response = respond(request);
         async move { Ok::<_, Infallible>(response.await) }
@@ -118,7 +124,12 @@ where
         _ = connection.as_mut() => {}
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            if !asked.load(Ordering::Relaxed) {
+                let _ = tokio::time::timeout(LAST_WORD, connection.as_mut()).await;
+            }
+            if asked.load(Ordering::Relaxed) {
+                let _ = connection.await;
+            }
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode, header};
 
 use super::websub::Endpoints;
 use super::{Request, Response, answer};
+use crate::metrics::{Counter, Histogram, Text};
 use crate::normalize::links::encode_segment;
 use crate::publish::{Live, Media, Revision};
 
@@ -61,15 +63,48 @@ pub struct Public {
     pub websub: Endpoints,
     /// Store, listener and first publication stand.
     pub ready: Arc<AtomicBool>,
+    /// What does not make progress any more, in words.
+    pub trouble: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    pub answered: Arc<Answered>,
+}
+
+/// Requests by how they were answered, and how long that took.
+#[derive(Debug, Default)]
+pub struct Answered {
+    statuses: [Counter; STATUSES.len()],
+    others: Counter,
+    took: Histogram,
+}
+
+const STATUSES: [u16; 11] = [200, 202, 204, 304, 308, 400, 404, 405, 410, 500, 503];
+
+impl Answered {
+    fn note(&self, status: StatusCode, took: Duration) {
+        let known = STATUSES.iter().zip(&self.statuses).find(|(known, _)| **known == status.as_u16());
+        known.map_or(&self.others, |(_, counter)| counter).add(1);
+        self.took.note(took);
+    }
+
+    /// For `/metrics`.
+    pub fn write(&self, text: &mut Text) {
+        let names = STATUSES.map(|status| status.to_string());
+        let samples = names.iter().map(String::as_str).zip(self.statuses.iter().map(Counter::get));
+        let samples = samples.chain([("other", self.others.get())]);
+        text.by(("newsdesk_http_requests_total", "counter", "Requests to the public address."), "code", samples);
+        text.histogram("newsdesk_http_request_duration_seconds", "From request to answer.", &self.took);
+    }
 }
 
 impl Public {
     pub async fn respond(self: Arc<Self>, request: Request) -> Response {
+        let begun = Instant::now();
         let below = request.uri().path().strip_prefix(&*self.base_path).map(str::to_owned);
-        match self.websub.respond(below.as_deref().unwrap_or_default(), request).await {
+        let response = match self.websub.respond(below.as_deref().unwrap_or_default(), request).await {
             Ok(response) => response,
             Err(request) => self.read(request).await,
-        }
+        };
+        self.answered.note(response.status(), begun.elapsed());
+        response
     }
 
     async fn read(&self, request: Request) -> Response {
@@ -86,7 +121,7 @@ impl Public {
         let respelled = respelled(path);
         let path = respelled.as_deref().unwrap_or(path);
         match path {
-            "healthz" => return answer::words(StatusCode::OK, "ok\n"),
+            "healthz" => return self.health(),
             "readyz" if self.ready.load(Ordering::Acquire) => return answer::words(StatusCode::OK, "ready\n"),
             "readyz" => return answer::words(StatusCode::SERVICE_UNAVAILABLE, "not ready yet\n"),
             _ => {}
@@ -132,10 +167,18 @@ impl Public {
         }
     }
 
+    /// Liveness: whoever watches may start us anew when it is no more.
+    fn health(&self) -> Response {
+        match (self.trouble)() {
+            None => answer::words(StatusCode::OK, "ok\n"),
+            Some(trouble) => answer::words(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
+        }
+    }
+
     /// A request that does not carry the path of `[site] url`: a person who typed the listen address.
     async fn outside(&self, method: &Method, asked: &header::HeaderMap, path: &str) -> Response {
         match path {
-            "/healthz" => answer::words(StatusCode::OK, "ok\n"),
+            "/healthz" => self.health(),
             "/readyz" if self.ready.load(Ordering::Acquire) => answer::words(StatusCode::OK, "ready\n"),
             "/" => answer::moved(&self.base_path),
             _ => self.error(method, asked, Found::Missing).await,

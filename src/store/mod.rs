@@ -19,6 +19,7 @@ mod retention;
 mod revisions;
 mod sources;
 mod sqlite;
+pub mod upkeep;
 mod windows;
 
 use std::path::PathBuf;
@@ -102,6 +103,8 @@ pub struct SourceState {
     pub validators: Validators,
     /// Hash of that document and of the reader's version.
     pub body_hash: Option<String>,
+    /// Its size, decoded: what a 304 saves.
+    pub body_bytes: u64,
     /// What the schedule knows.
     pub poll: Poll,
     pub next_poll: Option<Time>,

@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +40,8 @@ struct Shared {
     writer: Mutex<Option<mpsc::SyncSender<Job>>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
+    /// Writes that wait.
+    queued: Arc<AtomicU64>,
     /// Turns at the readers.
     reading: Semaphore,
     /// Held as long as the store is open, so that a second daemon is refused.
@@ -68,16 +71,18 @@ impl Store {
             .map_err(|cause| cannot_open(path, cause))?;
         migrate(&mut connection, path)?;
         let (sender, jobs) = mpsc::sync_channel(QUEUE);
+        let queued = Arc::new(AtomicU64::new(0));
+        let taken = queued.clone();
         let thread = thread::Builder::new()
             .name("store".into())
-            .spawn(move || write(&connection, &jobs))
+            .spawn(move || write(&connection, &jobs, &taken))
             .map_err(|cause| open(cause.into()))?;
-        Store::new(path, Some(sender), Some(thread), Some(lock))
+        Store::new(path, Some(sender), Some(thread), Some(lock), queued)
     }
 
     /// Open for reading only, beside a running daemon.
     pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
-        let store = Store::new(path, None, None, None)?;
+        let store = Store::new(path, None, None, None, Arc::default())?;
         store.read_now(|connection| schema(connection, path))?;
         Ok(store)
     }
@@ -87,6 +92,7 @@ impl Store {
         writer: Option<mpsc::SyncSender<Job>>,
         thread: Option<thread::JoinHandle<()>>,
         lock: Option<File>,
+        queued: Arc<AtomicU64>,
     ) -> Result<Store, StoreError> {
         let reader = reader(path)?;
         Ok(Store {
@@ -95,6 +101,7 @@ impl Store {
                 writer: Mutex::new(writer),
                 thread: Mutex::new(thread),
                 readers: Mutex::new(vec![reader]),
+                queued,
                 reading: Semaphore::new(READERS),
                 _lock: lock,
             }),
@@ -103,6 +110,16 @@ impl Store {
 
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// Writes that wait for the writing thread.
+    pub fn queued(&self) -> u64 {
+        self.shared.queued.load(Ordering::Relaxed)
+    }
+
+    /// Does it still write? Takes its turn among the writes, and changes nothing.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok(())).await
     }
 
     /// Carry out one write; returns when it is on the disk.
@@ -144,6 +161,7 @@ impl Store {
         });
         let job = Job { work, patient };
         let sender = lock_of(&self.shared.writer).clone().ok_or(StoreError::Closed)?;
+        self.shared.queued.fetch_add(1, Ordering::Relaxed);
         match sender.try_send(job) {
             Ok(()) => {}
             Err(mpsc::TrySendError::Full(job)) => {
@@ -284,7 +302,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// The writing thread: take what waits, carry it out, commit once, tell everyone.
-fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
+fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>, queued: &AtomicU64) {
     while let Ok(first) = jobs.recv() {
         if first.patient {
             // Asleep, not in the queue: to be woken for each one that comes would cost more than to write it.
@@ -295,6 +313,7 @@ fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
         let mut next = Some(first);
         let mut undone = None;
         while let Some(job) = next {
+            queued.fetch_sub(1, Ordering::Relaxed);
             let (finish, failed) = (job.work)(connection);
             finished.push(finish);
             // A full disk undoes the whole transaction: what comes now belongs to the next one.

@@ -19,6 +19,7 @@ fn locations() -> Locations {
     Locations {
         state_dir: PathBuf::from("/state"),
         credentials_dir: Some(root().join("tests/fixtures/config/credentials")),
+        admin_socket: None,
     }
 }
 

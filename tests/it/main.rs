@@ -19,6 +19,7 @@ mod peer;
 mod reload;
 mod render;
 mod render_pages;
+mod service;
 mod sources;
 mod store;
 mod subscribe;

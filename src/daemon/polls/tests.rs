@@ -45,7 +45,8 @@ struct World {
 
 impl World {
     fn new(sources: &[(String, String, Host)]) -> World {
-        let mut settings = defaults(&Locations { state_dir: PathBuf::new(), credentials_dir: None });
+        let mut settings =
+            defaults(&Locations { state_dir: PathBuf::new(), credentials_dir: None, admin_socket: None });
         settings.fetch.host_interval = Duration::from_secs(1);
         let wall = "2026-03-02T12:00:00Z".parse().unwrap();
         let mut world = World {

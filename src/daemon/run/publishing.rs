@@ -69,7 +69,13 @@ impl Loop {
         let rest = 1_000_u64.saturating_sub(u64::from(chrono::Utc::now().timestamp_subsec_millis()));
         self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
         self.publishing = Some(tokio::spawn(async move {
+            let begun = Instant::now();
             let published = newsdesk.publish(&dirty, now()).await;
+            newsdesk.numbers.publications.note(begun.elapsed());
+            match &published {
+                Ok(published) => newsdesk.numbers.revisions.add(published.changed.len() as u64),
+                Err(_) => newsdesk.numbers.failed_publications.add(1),
+            }
             (dirty, published)
         }));
     }

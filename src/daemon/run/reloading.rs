@@ -118,6 +118,12 @@ impl Loop {
         if matches!(self.reload.step, Step::Done) {
             self.reload.step = Step::Idle;
             let report = std::mem::take(&mut self.reload.report);
+            let numbers = &self.newsdesk.numbers;
+            if report.ok {
+                numbers.reloads.add(1)
+            } else {
+                numbers.refused_reloads.add(1)
+            }
             for reply in self.reload.replies.drain(..) {
                 // Whoever asked may have hung up.
                 let _ = reply.send(report.clone());

@@ -30,6 +30,9 @@ impl Loop {
                 self.asked_to_update(sources, confirm_missing, reply, None);
             }
             Ask::Reload { reply } => self.asked_to_reload(reply),
+            Ask::Ping { reply } => {
+                let _ = reply.send(());
+            }
         }
     }
 
