@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use chrono::{SubsecRound, TimeDelta};
+use hyper::HeaderMap;
 
 use crate::model::Time;
 use crate::store::StoredRevision;
@@ -73,11 +74,14 @@ pub struct Revision {
     /// Moves only with content and strictly grows.
     pub modified: Time,
     pub counter: u64,
+    /// Heads of answers, by coding and status, as whoever serves it made them first.
+    pub heads: [OnceLock<HeaderMap>; 6],
 }
 
 impl Revision {
     pub fn new(media: Media, body: Bytes, etag: String, modified: Time, counter: u64) -> Revision {
-        Revision { media, body, gzip: OnceLock::new(), brotli: OnceLock::new(), etag, modified, counter }
+        let (gzip, brotli, heads) = (OnceLock::new(), OnceLock::new(), Default::default());
+        Revision { media, body, gzip, brotli, etag, modified, counter, heads }
     }
 
     /// Made once; `None` where compression gains nothing.

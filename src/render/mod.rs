@@ -138,6 +138,15 @@ pub fn documents_of(feed: &Feed, fragments: &[Fragment]) -> Result<Documents, Re
     Ok(documents)
 }
 
+/// One of them, unchecked.
+pub fn document_of(feed: &Feed, fragments: &[Fragment], format: Format) -> Vec<u8> {
+    match format {
+        Format::Atom => atom::document(feed, fragments.iter().map(|fragment| &*fragment.atom)),
+        Format::Rss => rss::document(feed, fragments.iter().map(|fragment| &*fragment.rss)),
+        Format::Json => json_feed::document(feed, fragments.iter().map(|fragment| &*fragment.json)),
+    }
+}
+
 /// Let the fragments be parts of the documents that were made of them, so that they are kept in memory once.
 /// `bodies`: Atom, RSS, JSON Feed.
 pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
@@ -163,11 +172,8 @@ pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
 
 /// Head, fragments in order, tail.
 fn assemble(feed: &Feed, fragments: &[Fragment]) -> Documents {
-    Documents {
-        atom: atom::document(feed, fragments.iter().map(|fragment| &*fragment.atom)),
-        rss: rss::document(feed, fragments.iter().map(|fragment| &*fragment.rss)),
-        json: json_feed::document(feed, fragments.iter().map(|fragment| &*fragment.json)),
-    }
+    let document = |format| document_of(feed, fragments, format);
+    Documents { atom: document(Format::Atom), rss: document(Format::Rss), json: document(Format::Json) }
 }
 
 /// Where a document of the feed lives, by its file name.

@@ -1,5 +1,7 @@
 //! Answers: one revision to one request, after RFC 9110: HEAD, content negotiation of codings, conditional requests.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -21,42 +23,66 @@ enum Coding {
     Brotli,
 }
 
-/// Answer with a revision: 200 with the best coding the client takes, or 304 where it has these bytes.
-/// `links` are values of the Link header (RFC 8288).
-pub fn revision(method: &Method, asked: &HeaderMap, revision: &Revision, links: &[String]) -> Response {
+/// Answer with a revision: 200 with the best coding the client takes, or 304 where it has these bytes. `links` are the
+/// values of the Link header (RFC 8288); asked for once, since the head of an answer is made once.
+pub fn revision(
+    method: &Method,
+    asked: &HeaderMap,
+    revision: &Revision,
+    links: impl FnOnce() -> Vec<String>,
+) -> Response {
     let (coding, body) = select(asked, revision);
+    let fresh = is_fresh(asked, revision);
+    let place = coding as usize + if fresh { 3 } else { 0 };
+    let made = || head(revision, coding, fresh, &links());
+    let head = match revision.heads.get(place) {
+        Some(known) => known.get_or_init(made).clone(),
+        None => made(),
+    };
+    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body.clone() }));
+    *response.headers_mut() = head;
+    // A clock was set back: no date of an answer may lie in the future (RFC 9110 §8.8.2.1).
+    let now = SystemTime::now();
+    if SystemTime::from(revision.modified) > now {
+        set(response.headers_mut(), header::LAST_MODIFIED, &httpdate::fmt_http_date(now));
+    }
+    if fresh {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    without_body_for_head(method, response)
+}
+
+fn head(revision: &Revision, coding: Coding, fresh: bool, links: &[String]) -> HeaderMap {
     let tag = match coding {
         Coding::Identity => format!("\"{}\"", revision.etag),
         Coding::Gzip => format!("\"{}-gzip\"", revision.etag),
         Coding::Brotli => format!("\"{}-br\"", revision.etag),
     };
-    let fresh = is_fresh(asked, &revision.etag, revision.modified);
-    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body }));
-    let headers = response.headers_mut();
-    set(headers, header::ETAG, &tag);
-    set(headers, header::LAST_MODIFIED, &http_date(revision.modified));
-    set(headers, header::CACHE_CONTROL, CACHE);
-    set(headers, header::VARY, "Accept-Encoding");
+    let mut headers = HeaderMap::with_capacity(16);
+    set(&mut headers, header::ETAG, &tag);
+    set(&mut headers, header::LAST_MODIFIED, &http_date(revision.modified));
+    set(&mut headers, header::CACHE_CONTROL, CACHE);
+    set(&mut headers, header::VARY, "Accept-Encoding");
     for link in links {
         if let Ok(value) = HeaderValue::from_str(link) {
             headers.append(header::LINK, value);
         }
     }
     if revision.media.is_feed() || revision.media == Media::Opml {
-        set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-        set(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Link");
+        set(&mut headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        set(&mut headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Link");
     }
     if fresh {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
+        return headers;
     }
-    describe(headers, revision.media);
+    describe(&mut headers, revision.media);
     match coding {
         Coding::Identity => {}
-        Coding::Gzip => set(headers, header::CONTENT_ENCODING, "gzip"),
-        Coding::Brotli => set(headers, header::CONTENT_ENCODING, "br"),
+        Coding::Gzip => set(&mut headers, header::CONTENT_ENCODING, "gzip"),
+        Coding::Brotli => set(&mut headers, header::CONTENT_ENCODING, "br"),
     }
-    without_body_for_head(method, response)
+    headers
 }
 
 /// Answer with bytes made for this request; their hash is their validator.
@@ -145,14 +171,16 @@ fn without_body_for_head(method: &Method, mut response: Response) -> Response {
     response
 }
 
-fn select(asked: &HeaderMap, revision: &Revision) -> (Coding, Bytes) {
-    if let Some(body) = revision.brotli().filter(|_| takes(asked, "br")) {
-        return (Coding::Brotli, body.clone());
+fn select<'a>(asked: &HeaderMap, revision: &'a Revision) -> (Coding, &'a Bytes) {
+    if asked.contains_key(header::ACCEPT_ENCODING) {
+        if let Some(body) = revision.brotli().filter(|_| takes(asked, "br")) {
+            return (Coding::Brotli, body);
+        }
+        if let Some(body) = revision.gzip().filter(|_| takes(asked, "gzip")) {
+            return (Coding::Gzip, body);
+        }
     }
-    match revision.gzip().filter(|_| takes(asked, "gzip")) {
-        Some(body) => (Coding::Gzip, body.clone()),
-        None => (Coding::Identity, revision.body.clone()),
-    }
+    (Coding::Identity, &revision.body)
 }
 
 /// Does Accept-Encoding (RFC 9110 §12.5.3) name the coding, or `*`, with a weight above zero?
@@ -176,11 +204,11 @@ fn takes(asked: &HeaderMap, coding: &str) -> bool {
 }
 
 /// Has the client these bytes? If-None-Match outranks If-Modified-Since (RFC 9110 §13.2.2).
-fn is_fresh(asked: &HeaderMap, tag: &str, modified: Time) -> bool {
-    tag_matches(asked, tag).unwrap_or_else(|| {
+fn is_fresh(asked: &HeaderMap, revision: &Revision) -> bool {
+    tag_matches(asked, &revision.etag).unwrap_or_else(|| {
         let since = asked.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
         let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
-        since.is_some_and(|since| Time::from(since) >= modified)
+        since.is_some_and(|since| Time::from(since) >= revision.modified)
     })
 }
 
@@ -224,8 +252,8 @@ mod tests {
         for (name, value) in headers {
             asked.append(*name, value.parse().unwrap());
         }
-        let response =
-            revision(&Method::GET, &asked, &revive(stored), &["<https://example.org/atom.xml>; rel=\"self\"".into()]);
+        let links = || vec!["<https://example.org/atom.xml>; rel=\"self\"".to_owned()];
+        let response = revision(&Method::GET, &asked, &revive(stored), links);
         let coding = response.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), coding, response.headers().clone())
     }
@@ -255,6 +283,20 @@ mod tests {
         check(&[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")], 304);
         check(&[("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT")], 200);
         check(&[("if-modified-since", "nonsense")], 200);
+    }
+
+    #[test]
+    fn no_answer_is_dated_in_the_future() {
+        let revision = Revision::new(
+            Media::Atom,
+            "<feed/>".into(),
+            "tag".into(),
+            Time::from_timestamp(4_102_444_800, 0).unwrap(),
+            1,
+        );
+        let answer = super::revision(&Method::GET, &HeaderMap::new(), &revision, Vec::new);
+        let modified = answer.headers().get(header::LAST_MODIFIED).unwrap().to_str().unwrap();
+        assert!(httpdate::parse_http_date(modified).unwrap() <= SystemTime::now());
     }
 
     #[test]

@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::Method;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use websub::Peer;
@@ -63,7 +65,10 @@ where
                 Ok((stream, peer)) => {
                     let (respond, stop) = (respond.clone(), stop.clone());
                     connections.spawn(async move {
-                        serve_connection(stream, peer, respond, stop).await;
+                        match stream {
+                            Accepted::Tcp(stream) => serve_connection(stream, peer, respond, stop).await,
+                            Accepted::Unix(stream) => serve_connection(stream, peer, respond, stop).await,
+                        }
                         drop(place);
                     });
                 }
@@ -84,23 +89,30 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
+/// One connection, of either kind.
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
-async fn accept(listener: &Listener) -> std::io::Result<(Box<dyn Stream>, Peer)> {
+async fn accept(listener: &Listener) -> std::io::Result<(Accepted, Peer)> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             // Answers are written whole: waiting for more only delays them.
             let _ = stream.set_nodelay(true);
-            Ok((Box::new(stream), Peer(Some(peer.ip()))))
+            Ok((Accepted::Tcp(stream), Peer(Some(peer.ip()))))
         }
-        Listener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), Peer(None))),
+        Listener::Unix(listener) => Ok((Accepted::Unix(listener.accept().await?.0), Peer(None))),
     }
 }
 
-async fn serve_connection<R, F>(stream: Box<dyn Stream>, peer: Peer, respond: R, mut stop: watch::Receiver<bool>)
-where
+async fn serve_connection<R, F>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    respond: R,
+    mut stop: watch::Receiver<bool>,
+) where
     R: Fn(Request) -> F + Send + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
@@ -108,7 +120,10 @@ where
     let first = asked.clone();
     let service = service_fn(move |mut request: Request| {
         first.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(peer);
+        // Who only reads is nobody in particular.
+        if request.method() != Method::GET {
+            request.extensions_mut().insert(peer);
+        }
         let response = respond(request);
         async move { Ok::<_, Infallible>(response.await) }
     });

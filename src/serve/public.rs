@@ -98,6 +98,10 @@ impl Answered {
 impl Public {
     pub async fn respond(self: Arc<Self>, request: Request) -> Response {
         let begun = Instant::now();
+        if let Some(response) = self.live_now(&request) {
+            self.answered.note(response.status(), begun.elapsed());
+            return response;
+        }
         let below = request.uri().path().strip_prefix(&*self.base_path).map(str::to_owned);
         let response = match self.websub.respond(below.as_deref().unwrap_or_default(), request).await {
             Ok(response) => response,
@@ -105,6 +109,18 @@ impl Public {
         };
         self.answered.note(response.status(), begun.elapsed());
         response
+    }
+
+    /// What is live is most of what is asked for: its answer stands ready.
+    fn live_now(&self, request: &Request) -> Option<Response> {
+        let method = request.method();
+        let path = request.uri().path().strip_prefix(&*self.base_path)?;
+        if method != Method::GET && method != Method::HEAD {
+            return None;
+        }
+        let revision = self.live.get(path)?;
+        let links = || if revision.media.is_feed() { self.links(path) } else { Vec::new() };
+        Some(answer::revision(method, request.headers(), &revision, links))
     }
 
     async fn read(&self, request: Request) -> Response {
@@ -127,8 +143,8 @@ impl Public {
             _ => {}
         }
         if let Some(revision) = self.live.get(path) {
-            let links = if revision.media.is_feed() { self.links(path) } else { Vec::new() };
-            return answer::revision(&method, asked, &revision, &links);
+            let links = || if revision.media.is_feed() { self.links(path) } else { Vec::new() };
+            return answer::revision(&method, asked, &revision, links);
         }
         if self.live.get(&format!("{path}/")).is_some() {
             return answer::moved(&format!("{}{path}/", self.base_path));
@@ -142,7 +158,7 @@ impl Public {
     async fn made(&self, method: &Method, asked: &header::HeaderMap, path: &str, wanted: Wanted) -> Response {
         match (self.make)(wanted).await {
             Found::Revision(revision) => {
-                answer::revision(method, asked, &revision, &[format!("<{}{path}>; rel=\"self\"", self.base)])
+                answer::revision(method, asked, &revision, || vec![format!("<{}{path}>; rel=\"self\"", self.base)])
             }
             Found::Page(body) => answer::made(method, asked, StatusCode::OK, Media::Html, body),
             Found::File { content_type, body } => answer::file(method, asked, content_type, body),

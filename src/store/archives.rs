@@ -199,6 +199,15 @@ impl Store {
         .await
     }
 
+    /// Row of a section by its name.
+    pub async fn section(&self, name: String) -> Result<Option<i64>, StoreError> {
+        self.read(move |db| {
+            let sql = "SELECT id FROM section WHERE name = ?1";
+            Ok(db.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
     /// Names of all sections that ever were.
     pub async fn section_names(&self) -> Result<Vec<String>, StoreError> {
         self.read(|db| {
