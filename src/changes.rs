@@ -15,6 +15,7 @@ pub use dates::origin;
 use matching::Match;
 use weight::Change;
 
+use crate::duplicates::Clues;
 use crate::model::{EntryId, Stated, Time};
 use crate::normalize::identity::{Key, KeyHash, Print};
 use crate::normalize::{Incoming, Refreshed};
@@ -115,6 +116,8 @@ pub struct NewEntry {
     pub slug: Option<String>,
     /// Where it stands; filled by `sections`.
     pub sections: Vec<String>,
+    /// What leads to its copies; filled by `duplicates`.
+    pub clues: Clues,
 }
 
 #[derive(Debug, Clone)]
@@ -136,6 +139,8 @@ pub struct ChangedEntry {
     pub barred: bool,
     /// Where it stands now; filled by `sections`.
     pub sections: Vec<String>,
+    /// What leads to its copies; filled by `duplicates`.
+    pub clues: Clues,
 }
 
 /// Compare a document with what is known of its source.
@@ -223,6 +228,7 @@ impl Changes {
             significant,
             barred: known.barred,
             sections: Vec::new(),
+            clues: Clues::default(),
         });
     }
 }
@@ -246,6 +252,7 @@ fn new_entry(incoming: Incoming, key: KeyHash, undated: Time, situation: Situati
         updated,
         slug: incoming.slug,
         sections: Vec::new(),
+        clues: Clues::default(),
     }
 }
 

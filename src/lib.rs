@@ -16,6 +16,7 @@
 //! | [`normalize`] | what it says -> entries: identity, dates, links, clean HTML | model, parse's types |
 //! | [`changes`] | known + refreshed entries -> what the store must write | model, normalize's types |
 //! | [`sections`] | rules and membership: which entry stands where | model |
+//! | [`duplicates`] | one story in several sources: likeness, and which copy stands for it | model, normalize's text and links |
 //! | [`merge`] | stored entries -> one section's feed | model, normalize's links |
 //! | [`render`] | a feed -> bytes of RSS, Atom, JSON Feed and pages | model |
 //! | [`schedule`] | what is known of a source + now -> when to ask again, and why | model, parse's hints and candidates |
@@ -38,6 +39,8 @@ pub mod normalize;
 pub mod changes;
 
 pub mod sections;
+
+pub mod duplicates;
 
 pub mod merge;
 

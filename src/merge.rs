@@ -7,7 +7,7 @@ pub mod current;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Entry, Feed, FeedEntry, Html, Origin, Paging, Section, Standing, Time, Tombstone};
+use crate::model::{AlsoIn, Entry, Feed, FeedEntry, Html, Origin, Paging, Section, Standing, Time, Tombstone};
 use crate::normalize::{ARTICLE_BASE, links};
 
 /// An entry out of the store with its source's metadata.
@@ -16,6 +16,8 @@ pub struct Candidate {
     pub entry: Entry,
     /// Of the source; the entry's own takes its place where it has one.
     pub origin: Origin,
+    /// Other copies of the same story, and their sources' metadata.
+    pub copies: Vec<(Entry, Origin)>,
 }
 
 /// What is true of the whole site: where links point and what every feed names.
@@ -114,16 +116,21 @@ fn is_young(section: &Section, standing: &Standing, now: Time) -> bool {
 
 /// The entry as it is published: with its link, its origin and, for an article, its files below its own page.
 pub fn feed_entry(candidate: Candidate, site: &Site) -> FeedEntry {
-    let Candidate { mut entry, origin, .. } = candidate;
+    let Candidate { mut entry, origin, copies, .. } = candidate;
     let page = page(&entry, site);
     localize(&mut entry, &page);
     let own = entry.stated.origin.take();
     FeedEntry {
         link: entry.stated.link.clone().unwrap_or(page),
         origin: merged_origin(own, origin),
-        also_in: Vec::new(),
+        also_in: copies.into_iter().map(|(copy, origin)| also_in(copy, origin, site)).collect(),
         entry,
     }
+}
+
+fn also_in(copy: Entry, origin: Origin, site: &Site) -> AlsoIn {
+    let link = copy.stated.link.clone().unwrap_or_else(|| page(&copy, site));
+    AlsoIn { name: merged_origin(copy.stated.origin, origin).title, link }
 }
 
 /// `/articles/SLUG` of a local article, `/entries/ID` of any other.

@@ -208,6 +208,10 @@ pub struct Section {
     pub max_age: Option<TimeDelta>,
     /// Entries of one source in the current document; `None`: no limit.
     pub max_per_source: Option<usize>,
+    /// Copies of one story are one entry; else each copy stands for itself.
+    pub merges_copies: bool,
+    /// So long a story waits for better copies of itself.
+    pub settle: TimeDelta,
     /// Whole text or summary only.
     pub full_text: bool,
     /// Begin each text with "From NAME": many readers hide `source`.

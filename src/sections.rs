@@ -312,6 +312,8 @@ mod tests {
             limit: 50,
             max_age: None,
             max_per_source: None,
+            merges_copies: true,
+            settle: TimeDelta::zero(),
             full_text: true,
             attribution: false,
         })

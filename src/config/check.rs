@@ -404,9 +404,11 @@ fn sections(root: &Table<'_>, site: &Site) -> Vec<Stated> {
 fn section(table: &Table<'_>, site: &Site) -> Option<Stated> {
     let name = table.text("name", value::section_name);
     let title = table.text("title", value::text).map(|found| found.value);
-    if table.duration("settle").is_some_and(|settle| !settle.is_zero()) {
-        let wrong = Wrong::new("settle is not available yet");
-        table.desk.error(&table.key_span("settle"), wrong.next("leave it out: stories appear at once"));
+    let merges_copies = table.choice_or_default("duplicates") == "merge";
+    let settle = table.duration("settle").and_then(|settle| TimeDelta::from_std(settle).ok()).unwrap_or_default();
+    if !merges_copies && !settle.is_zero() {
+        let wrong = Wrong::new("settle waits for better copies, but duplicates = \"keep\" shows them all");
+        table.desk.warn(&table.key_span("settle"), wrong.next("leave one of the two out"));
     }
     let section = Section {
         name: String::new(),
@@ -420,6 +422,8 @@ fn section(table: &Table<'_>, site: &Site) -> Option<Stated> {
         limit: counted(table.number_or_default("limit")),
         max_age: table.duration("max-age").and_then(|age| TimeDelta::from_std(age).ok()),
         max_per_source: table.number("max-per-source").map(counted),
+        merges_copies,
+        settle,
         full_text: table.choice_or_default("content") == "full",
         attribution: table.is_set("attribution"),
     };

@@ -209,6 +209,8 @@ pub const SECTION: &[Key] = &[
     key("limit", Kind::Number(1, 1000), "Entries in the feed.").or("50"),
     key("max-age", Kind::Duration(3600, 100 * YEAR), "Older entries leave the feed; absent: no limit."),
     key("max-per-source", Kind::Number(1, 1000), "Entries of one source in the feed; absent: no limit."),
+    key("duplicates", Kind::Choice(&["merge", "keep"]), "One story from several sources: one entry, or one for each.")
+        .or(r#""merge""#),
     key("settle", Kind::Duration(0, DAY), "How long a story waits for better copies of itself.").or(r#""0s""#),
     key("content", Kind::Choice(&["full", "summary"]), "Whole texts, or summaries only.").or(r#""full""#),
     key("attribution", Kind::Flag, "Begin each text with \"From NAME\": many readers hide the source.").or("false"),

@@ -19,6 +19,7 @@ mod rendered;
 mod retire;
 mod run;
 pub mod search;
+mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -150,6 +151,7 @@ impl Newsdesk {
         let newsdesk = Newsdesk::around(Arc::new(kept), settings, door).await?;
         newsdesk.load_revisions().await?;
         newsdesk.place_again(false).await?;
+        newsdesk.store.find_stories().await?;
         Ok(newsdesk)
     }
 
@@ -159,7 +161,9 @@ impl Newsdesk {
         let rows = kept.store.sync_sources(places).await?;
         let names = settings.sections.iter().map(|section| section.name.clone()).collect();
         let section_rows = kept.store.sync_sections(names, now()).await?;
-        Ok(Newsdesk::assemble(kept, settings, door, rows, section_rows))
+        let newsdesk = Newsdesk::assemble(kept, settings, door, rows, section_rows);
+        newsdesk.sync_manners().await?;
+        Ok(newsdesk)
     }
 
     fn assemble(
@@ -245,7 +249,7 @@ impl Newsdesk {
 
     /// Where a changed configuration places entries otherwise, every stored entry is placed anew; or in any case.
     async fn place_again(&self, anew: bool) -> Result<(), StoreError> {
-        let print = self.placer.print();
+        let print = self.placement_print();
         if !anew && self.store.meta("placement").await?.as_deref() == Some(&*print) {
             return Ok(());
         }
@@ -260,6 +264,7 @@ impl Newsdesk {
                 None => break,
             }
         }
+        self.store.choose_again().await?;
         self.store.set_meta("placement", print).await
     }
 
@@ -333,6 +338,8 @@ fn site_section(settings: &Settings) -> Section {
         limit: 50,
         max_age: None,
         max_per_source: None,
+        merges_copies: true,
+        settle: chrono::TimeDelta::zero(),
         full_text: true,
         attribution: false,
     }

@@ -178,7 +178,7 @@ impl Newsdesk {
         let sections = self.section_links(&stored.sections);
         let own_origin = stored.entry.stated.origin.is_some();
         let shown = merge::feed_entry(self.candidate(stored), &self.site);
-        let FeedEntry { entry, origin, .. } = shown;
+        let FeedEntry { entry, origin, also_in, .. } = shown;
         let stated = entry.stated;
         let slug = entry.slug.unwrap_or_default();
         let page = page::ArticlePage {
@@ -192,6 +192,7 @@ impl Newsdesk {
             updated: entry.updated,
             language: stated.language,
             origin: own_origin.then(|| named(&origin)),
+            also_in,
             sections,
             categories: stated.categories.into_iter().map(|category| category.label.unwrap_or(category.term)).collect(),
             image: stated.image,

@@ -194,7 +194,7 @@ impl Newsdesk {
             (current.entries, Paging::Current { previous: current.previous })
         };
         let identity = Identity { id: row.feed_id.clone(), created: row.created, path };
-        self.material(section, identity, standings, deleted, paging).await
+        self.material(section, Some(row.row), identity, standings, deleted, paging).await
     }
 
     async fn source_material(&self, source: &Source, now: Time) -> Result<Option<Material>, StoreError> {
@@ -212,13 +212,14 @@ impl Newsdesk {
         let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
         let created = row.newest.unwrap_or_default();
         let identity = Identity { id: origin.id, created, path };
-        Ok(Some(self.material(&section, identity, standings, Vec::new(), Paging::Alone).await?))
+        Ok(Some(self.material(&section, None, identity, standings, Vec::new(), Paging::Alone).await?))
     }
 
     /// Load what is not kept from the last time.
     async fn material(
         &self,
         section: &Section,
+        row: Option<i64>,
         identity: Identity,
         standings: Vec<Standing>,
         deleted: Vec<Tombstone>,
@@ -228,7 +229,7 @@ impl Newsdesk {
         let feed = merge::feed(section, identity, &self.site, None, deleted, paging);
         let kept = self.rendered.take(&path).of_manner(Manner::of(&feed));
         let missing = standings.iter().filter(|standing| !kept.holds(standing)).map(|standing| standing.row);
-        let loaded = self.store.entries(missing.collect()).await?;
+        let loaded = self.store.entries(row, missing.collect()).await?;
         let loaded = loaded.into_iter().map(|stored| (stored.row, stored)).collect();
         Ok(Material { path, feed, standings, loaded, kept, front_only: false })
     }
@@ -244,7 +245,8 @@ impl Newsdesk {
                 let found = self.store.glance(Shown::Section(row.row), merge::window(&few)).await?;
                 let standings = merge::newest(&few, found, &|_| 0, now);
                 let identity = Identity { id: String::new(), created: now, path };
-                let material = self.material(&few, identity, standings, Vec::new(), Paging::Alone).await?;
+                let material =
+                    self.material(&few, Some(row.row), identity, standings, Vec::new(), Paging::Alone).await?;
                 rest.push(Material { front_only: true, ..material });
             }
         }
@@ -329,9 +331,10 @@ impl Newsdesk {
 
     /// A stored entry with the rules of the configuration carried out on a copy.
     pub(super) fn candidate(&self, stored: Stored) -> Candidate {
-        let Stored { mut entry, origin, .. } = stored;
+        let Stored { mut entry, origin, copies, .. } = stored;
         self.placer.place(&entry.source, &mut entry.stated, entry.first_seen);
-        Candidate { entry, origin }
+        let copies = copies.into_iter().map(|copy| (copy.entry, copy.origin)).collect();
+        Candidate { entry, origin, copies }
     }
 
     /// Bring the static mirror in line; a mirror that cannot be written is named and tried again next time.

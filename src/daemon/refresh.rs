@@ -12,6 +12,7 @@ use url::Url;
 use super::{Newsdesk, search};
 use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source, holds_secret, without_secrets};
+use crate::duplicates::Clues;
 use crate::fetch::folder::{self, FileFound, FolderChanged};
 use crate::fetch::http::{Answer, Document, FetchError, Hop, Request};
 use crate::model::{Origin, Time};
@@ -307,9 +308,11 @@ impl Newsdesk {
     fn placed(&self, source: &str, mut changes: changes::Changes, now: Time) -> changes::Changes {
         for entry in &mut changes.new {
             entry.sections = self.placer.sections(source, &entry.stated, now);
+            entry.clues = Clues::of(&entry.stated);
         }
         for entry in &mut changes.changed {
             entry.sections = self.placer.sections(source, &entry.stated, entry.first_seen);
+            entry.clues = Clues::of(&entry.stated);
         }
         changes
     }

@@ -122,6 +122,7 @@ pub async fn update(
     if !newsdesk.was_all_published().await? {
         state.dirty = newsdesk.everything().await?;
     }
+    state.dirty.sections.extend(newsdesk.settle(now()).await?.0);
     let (reply, mut answer) = oneshot::channel();
     state.asked_to_update(sources, confirm_missing, reply, Some(progress));
     let report = loop {
@@ -176,6 +177,8 @@ struct Loop {
     /// When tombstones go out.
     tombstones: Option<Time>,
     next_retention: Option<Time>,
+    /// When the first of the stories that wait for better copies is to be chosen.
+    settles: Option<Time>,
     waiting: Vec<Waiting>,
     wishes: HashMap<String, Wish>,
     /// Sources that fail, and the step that was told.
@@ -201,6 +204,7 @@ impl Loop {
             last_tick: Instant::now(),
             tombstones: None,
             next_retention: newsdesk.settings.schedule.retention.after(now()),
+            settles: None,
             waiting: Vec::new(),
             wishes: HashMap::new(),
             failing: BTreeMap::new(),
@@ -212,6 +216,7 @@ impl Loop {
     /// Every source waits for its own time; folders are scanned at once, since they may have changed meanwhile.
     async fn schedule_all(&mut self) -> Result<(), StoreError> {
         let states = self.newsdesk.store.states().await?;
+        self.settles = self.newsdesk.store.next_settling().await?;
         let taught = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
         let now = now();
         self.polls.teach(&taught, now);
@@ -319,6 +324,7 @@ impl Loop {
                 self.dirty.urgent = true;
             }
             self.dirty.add(&source, &done.applied);
+            self.settles = self.settles.into_iter().chain(done.applied.settles).min();
             if !done.applied.withdrawn.is_empty() {
                 self.tombstones = Some(now + TOMBSTONE_DELAY + TimeDelta::seconds(1));
             }
@@ -363,6 +369,18 @@ impl Loop {
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
         }
         self.dirty.sections.extend(self.newsdesk.take_stale());
+        if self.settles.is_some_and(|due| due <= now) {
+            match self.newsdesk.settle(now).await {
+                Ok((sections, next)) => {
+                    self.dirty.sections.extend(sections);
+                    self.settles = next;
+                }
+                Err(cause) => {
+                    tracing::error!(stage = "store", "{}", super::chain(&cause));
+                    self.settles = Some(now + TimeDelta::seconds(30));
+                }
+            }
+        }
         if self.next_retention.is_some_and(|due| due <= now) {
             self.next_retention = self.newsdesk.settings.schedule.retention.after(now);
             let newsdesk = self.newsdesk.clone();
@@ -385,7 +403,9 @@ impl Loop {
         let folders = self.folders_due.first().map(|(time, _)| at(*time));
         let tombstones = self.tombstones.map(at);
         let retention = self.next_retention.map(at);
-        let wakes = [feeds, folders, tombstones, retention, self.publication_due(), Some(self.last_tick + TICK)];
+        let settles = self.settles.map(at);
+        let wakes =
+            [feeds, folders, tombstones, retention, settles, self.publication_due(), Some(self.last_tick + TICK)];
         wakes.into_iter().flatten().min().unwrap_or(clock).min(clock + LONGEST_SLEEP)
     }
 

@@ -117,6 +117,8 @@ mod tests {
             limit,
             max_age: None,
             max_per_source: None,
+            merges_copies: true,
+            settle: TimeDelta::zero(),
             full_text: true,
             attribution: false,
         }

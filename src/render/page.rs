@@ -108,6 +108,8 @@ pub struct ArticlePage {
     pub language: Option<String>,
     /// Whom it credits.
     pub origin: Option<Named>,
+    /// Other sources that carry the same story.
+    pub also_in: Vec<AlsoIn>,
     /// Where it appears; their feeds are the page's autodiscovery.
     pub sections: Vec<SectionLink>,
     pub categories: Vec<String>,

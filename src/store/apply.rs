@@ -1,16 +1,19 @@
 //! One refresh, written whole or not at all.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::aliases::{add_aliases, set_aliases, share_link};
+use super::copies::{self, Moment};
 use super::files::write_files;
 use super::hits::count_hits;
 use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
-use super::members::{add_members, joined, section_rows, sections_of, sections_of_source, set_members};
+use super::members::{add_members, joined, sections_of, sections_of_source, set_members};
 use super::pack::encode;
 use super::sources::write_state;
+use super::stories::{self, Held, Newcomer};
 use super::{FileRow, SourceState, Store, StoreError, Withdrawn, archives};
 use crate::changes::{self, ChangedEntry, Changes, NewEntry};
 use crate::model::{EntryId, Origin, Time};
@@ -45,21 +48,24 @@ pub struct Applied {
     pub slugs: BTreeSet<String>,
     /// A first fetch or a mass change of ids: shown, but announced to nobody.
     pub flood: bool,
+    /// When the first of the stories that wait for better copies is to be chosen.
+    pub settles: Option<Time>,
 }
 
 impl Store {
     /// Write one refresh.
     pub async fn apply_refresh(&self, refresh: Refresh) -> Result<Applied, StoreError> {
+        let index = self.stories().clone();
         if refresh.files.is_empty() && refresh.vanished.is_empty() {
-            self.write_patiently(move |db| apply(db, refresh)).await
+            self.write_patiently(move |db| apply(db, &index, refresh)).await
         } else {
             // Somebody has just saved an article.
-            self.write(move |db| apply(db, refresh)).await
+            self.write(move |db| apply(db, &index, refresh)).await
         }
     }
 }
 
-fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
+fn apply(db: &Connection, index: &Mutex<Held>, refresh: Refresh) -> Result<Applied, StoreError> {
     let Refresh { source, now, changes, origin, feed_id, state, files, vanished } = refresh;
     let mut applied = Applied { flood: changes.flood, ..Applied::default() };
     if let Some(origin) = origin {
@@ -75,11 +81,11 @@ fn apply(db: &Connection, refresh: Refresh) -> Result<Applied, StoreError> {
     if !changes.new.is_empty() {
         let lookup = Lookup::new(db, source)?;
         for entry in changes.new {
-            insert(db, source, now, entry, &lookup, &mut applied)?;
+            insert(db, index, Arrival { source, now }, entry, &lookup, &mut applied)?;
         }
     }
     for entry in changes.changed {
-        update(db, source, now, entry, &mut applied)?;
+        update(db, index, Arrival { source, now }, entry, &mut applied)?;
     }
     for row in changes.withdrawn {
         withdraw(db, row, now, &mut applied)?;
@@ -110,16 +116,23 @@ fn write_origin(db: &Connection, source: i64, origin: Origin, told: bool, now: T
     Ok(true)
 }
 
-fn insert(
-    db: &Connection,
+/// From where and when something comes.
+#[derive(Clone, Copy)]
+struct Arrival {
     source: i64,
     now: Time,
+}
+
+fn insert(
+    db: &Connection,
+    index: &Mutex<Held>,
+    Arrival { source, now }: Arrival,
     entry: NewEntry,
     lookup: &Lookup,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     let key = entry.key.hash();
-    let id = published_id(db, source, key, entry.publishable, lookup)?;
+    let id = published_id(db, source, key, entry.publishable.clone(), lookup)?;
     let slug = entry.slug.map(|slug| free_slug(db, slug, key)).transpose()?;
     let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
     let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
@@ -143,7 +156,20 @@ fn insert(
     ])?;
     let row = db.last_insert_rowid();
     add_aliases(db, source, row, aliases.chunks_exact(16))?;
-    add_members(db, row, source, entry.effective.timestamp(), &rows)?;
+    let newcomer = Newcomer {
+        row,
+        source,
+        seen: now,
+        clues: &entry.clues,
+        taken_id: entry.publishable.as_deref().filter(|native| *native != id),
+        stated: &entry.stated,
+    };
+    let story = stories::join(db, index, &newcomer)?;
+    add_members(db, row, source, entry.effective.timestamp(), &rows, story.is_some())?;
+    if story.is_some() || lookup.settles {
+        let waits = copies::entered(db, row, story, &rows, lookup.local, Moment::At(now))?;
+        applied.settles = applied.settles.into_iter().chain(waits).min();
+    }
     applied.sections.extend(entry.sections);
     applied.new.push(EntryId(id));
     applied.slugs.extend(slug);
@@ -152,8 +178,8 @@ fn insert(
 
 fn update(
     db: &Connection,
-    source: i64,
-    now: Time,
+    index: &Mutex<Held>,
+    Arrival { source, now }: Arrival,
     entry: ChangedEntry,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
@@ -176,7 +202,9 @@ fn update(
     let (id, slug): (String, Option<String>) =
         db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
-    set_members(db, entry.row, &entry.sections)?;
+    stories::changed(db, index, entry.row, &entry.stated, &entry.clues, now)?;
+    let waits = set_members(db, entry.row, &entry.sections, Moment::At(now))?;
+    applied.settles = applied.settles.into_iter().chain(waits).min();
     archives::corrected_now(db, entry.row, entry.significant, now)?;
     applied.sections.extend(entry.sections);
     applied.changed.push(EntryId(id));
@@ -192,14 +220,13 @@ pub(super) fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Appli
         .query_row(params![row, now.timestamp()], |row| Ok(Withdrawn { id: EntryId(row.get(0)?), slug: row.get(1)? }))
         .optional()?;
     if let Some(left) = &left {
-        let text: String =
-            db.prepare_cached("SELECT sections FROM entry WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
         let sql = "INSERT OR REPLACE INTO tombstone (section, published_id, withdrawn) VALUES (?1, ?2, ?3)";
-        for section in section_rows(&text) {
+        // A copy that another one stood for was never published there.
+        for section in copies::shown_in(db, row)? {
             db.prepare_cached(sql)?.execute(params![section, left.id.0, now.timestamp()])?;
         }
     }
-    set_members(db, row, &[])?;
+    set_members(db, row, &[], Moment::At(now))?;
     applied.withdrawn.extend(left);
     Ok(())
 }

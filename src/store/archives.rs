@@ -242,7 +242,7 @@ impl Store {
     }
 }
 
-const UNNUMBERED: &str = "m.section = ?1 AND m.section <> 1 AND m.number IS NULL";
+const UNNUMBERED: &str = "m.section = ?1 AND m.section <> 1 AND m.number IS NULL AND m.copy_of IS NULL";
 const ARCHIVE: &str = "SELECT document, touched, print, modified, counter FROM archive";
 
 fn archive_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ArchiveRow> {
@@ -294,9 +294,8 @@ fn corrected(db: &Connection, section: i64, reach: Reach) -> Result<Vec<Standing
 fn number(db: &Connection, section: i64, size: u64, now: Time) -> Result<usize, StoreError> {
     let before = shelf(db, section)?;
     let size = if before.size == 0 { size.max(1) } else { before.size };
-    let sql = format!(
-        "SELECT m.effective, m.entry FROM member m WHERE {UNNUMBERED} AND {SHOWN} ORDER BY m.effective, m.entry LIMIT ?2"
-    );
+    let sql =
+        format!("SELECT m.effective, m.entry FROM member m WHERE {UNNUMBERED} ORDER BY m.effective, m.entry LIMIT ?2");
     let waiting: Vec<(i64, i64)> = db
         .prepare_cached(&sql)?
         .query_map(params![section, integer(BATCH as u64)], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -327,11 +326,13 @@ fn keep_origins(
     document: u64,
     known: &mut HashMap<i64, Option<i64>>,
 ) -> Result<String, StoreError> {
-    let sql = "SELECT e.source FROM member m JOIN entry e ON e.id = m.entry
-        WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3";
+    let sql = format!(
+        "SELECT e.source FROM member m JOIN entry e ON e.id = m.entry
+        WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND {SHOWN}"
+    );
     let numbers = (shelf.last_of(document - 1) + 1, shelf.last_of(document));
     let sources: BTreeSet<i64> = db
-        .prepare_cached(sql)?
+        .prepare_cached(&sql)?
         .query_map([section, integer(numbers.0), integer(numbers.1)], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut said = Vec::new();
@@ -430,11 +431,13 @@ fn drop_oldest(db: &Connection, section: i64, before: Time, keep: usize) -> Resu
         return Ok(None);
     }
     let keep = integer(keep as u64);
-    let sql = "SELECT e.source, e.effective, e.first_seen FROM member m JOIN entry e ON e.id = m.entry
-        WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND e.slug IS NULL";
+    let sql = format!(
+        "SELECT e.source, e.effective, e.first_seen FROM member m JOIN entry e ON e.id = m.entry
+        WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND {SHOWN} AND e.slug IS NULL"
+    );
     let numbers = (shelf.last_of(oldest - 1) + 1, shelf.last_of(oldest));
     let entries: Vec<(i64, i64, i64)> = db
-        .prepare_cached(sql)?
+        .prepare_cached(&sql)?
         .query_map([section, integer(numbers.0), integer(numbers.1)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?

@@ -17,6 +17,10 @@ pub(super) struct Lookup {
     pub(super) feed: String,
     /// Name of a section -> its row.
     pub(super) sections: HashMap<String, i64>,
+    /// What is new may have to wait for better copies of itself.
+    pub(super) settles: bool,
+    /// Nothing is better than an article of our own.
+    pub(super) local: bool,
 }
 
 impl Lookup {
@@ -25,7 +29,9 @@ impl Lookup {
         let feed = db.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
         let mut statement = db.prepare_cached("SELECT name, id FROM section")?;
         let sections = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-        Ok(Lookup { namespace: namespace(db)?, feed, sections })
+        let settles = db.prepare_cached("SELECT 1 FROM section WHERE settle > 0")?.exists([])?;
+        let local = super::copies::is_local(db, source)?;
+        Ok(Lookup { namespace: namespace(db)?, feed, sections, settles, local })
     }
 }
 

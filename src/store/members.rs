@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::archives::touch;
+use super::copies::{self, Moment};
 use super::pack::decode;
+use super::stories;
 use super::{Store, StoreError, time};
 use crate::model::{Stated, Time};
 
@@ -26,7 +28,7 @@ impl Store {
                 let id: i64 = row.get(0)?;
                 let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
                 let sections = place(&row.get::<_, String>(1)?, &stated, time(row.get(2)?));
-                set_members(db, id, &sections)?;
+                set_members(db, id, &sections, Moment::Later)?;
                 last = Some(id);
             }
             Ok(last)
@@ -35,17 +37,19 @@ impl Store {
     }
 }
 
+/// `waits`: for the choice among copies.
 pub(super) fn add_members(
     db: &Connection,
     row: i64,
     source: i64,
     effective: i64,
     sections: &[i64],
+    waits: bool,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT OR IGNORE INTO member (section, effective, entry, source) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT OR IGNORE INTO member (section, effective, entry, source, copy_of) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut statement = db.prepare_cached(sql)?;
     for section in sections {
-        statement.execute([*section, effective, row, source])?;
+        statement.execute(params![*section, effective, row, source, waits.then_some(row)])?;
     }
     Ok(())
 }
@@ -54,10 +58,15 @@ pub(super) fn joined(rows: &[i64]) -> String {
     rows.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// Let an entry stand in these sections and no others.
-pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Result<(), StoreError> {
-    let sql = "SELECT effective, source, sections FROM entry WHERE id = ?1";
-    let (effective, source, known): (i64, i64, String) =
+/// Let an entry stand in these sections and no others. Returns until when it waits for better copies, if it does.
+pub(super) fn set_members(
+    db: &Connection,
+    row: i64,
+    sections: &[String],
+    moment: Moment,
+) -> Result<Option<Time>, StoreError> {
+    let sql = "SELECT effective, sections, source FROM entry WHERE id = ?1";
+    let (effective, known, source): (i64, String, i64) =
         db.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut wanted = Vec::with_capacity(sections.len());
     let mut statement = db.prepare_cached("SELECT id FROM section WHERE name = ?1")?;
@@ -67,11 +76,12 @@ pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Res
     wanted.sort_unstable();
     let known: Vec<i64> = section_rows(&known).collect();
     if known == wanted {
-        return Ok(());
+        return Ok(None);
     }
     let sql = "DELETE FROM member WHERE section = ?1 AND effective = ?2 AND entry = ?3 RETURNING number";
     let mut statement = db.prepare_cached(sql)?;
-    for section in known.iter().filter(|section| !wanted.contains(section)) {
+    let left: Vec<i64> = known.iter().filter(|section| !wanted.contains(section)).copied().collect();
+    for section in &left {
         let number: Option<Option<i64>> =
             statement.query_row([*section, effective, row], |row| row.get(0)).optional()?;
         // It leaves a gap.
@@ -80,9 +90,15 @@ pub(super) fn set_members(db: &Connection, row: i64, sections: &[String]) -> Res
         }
     }
     let new: Vec<i64> = wanted.iter().filter(|section| !known.contains(section)).copied().collect();
-    add_members(db, row, source, effective, &new)?;
+    let story = stories::story_of(db, row)?;
+    add_members(db, row, source, effective, &new, story.is_some())?;
     db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, joined(&wanted)])?;
-    Ok(())
+    match (moment, story) {
+        (Moment::Later, _) => Ok(None),
+        (Moment::At(_), None) => copies::entered(db, row, None, &new, copies::is_local(db, source)?, moment),
+        // The best of those who stay takes the place of one that leaves.
+        (Moment::At(_), Some(_)) => copies::entered(db, row, story, &[left, new].concat(), false, moment),
+    }
 }
 
 pub(super) fn section_rows(text: &str) -> impl Iterator<Item = i64> + '_ {
@@ -102,7 +118,7 @@ pub(super) fn sections_of_source(db: &Connection, source: i64) -> Result<Vec<Str
     section_names(db, rows.into_iter())
 }
 
-fn section_names(db: &Connection, rows: impl Iterator<Item = i64>) -> Result<Vec<String>, StoreError> {
+pub(super) fn section_names(db: &Connection, rows: impl Iterator<Item = i64>) -> Result<Vec<String>, StoreError> {
     let mut statement = db.prepare_cached("SELECT name FROM section WHERE id = ?1")?;
     let mut names = Vec::new();
     for row in rows {

@@ -7,6 +7,7 @@
 mod aliases;
 mod apply;
 mod archives;
+mod copies;
 mod files;
 mod hits;
 mod hub;
@@ -20,6 +21,7 @@ mod revisions;
 mod sources;
 mod sqlite;
 pub mod upkeep;
+mod stories;
 mod windows;
 
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use crate::schedule::Poll;
 
 pub use apply::{Applied, Refresh};
 pub use archives::{ArchiveRow, Reach, Standings};
+pub use copies::Manners;
 pub use hits::RuleHits;
 pub use retention::Pruned;
 pub use revisions::StoredRevision;
@@ -154,8 +157,10 @@ pub struct Stored {
     /// Metadata of its source, with the published feed id.
     pub origin: Origin,
     pub withdrawn: Option<Time>,
-    /// Names of the sections it stands in.
+    /// Names of the sections in which it is shown itself.
     pub sections: Vec<String>,
+    /// Of a window: those that it stands for there. Of a single entry: the others of its story.
+    pub copies: Vec<Stored>,
 }
 
 /// An entry that leaves, for those who follow what happens.

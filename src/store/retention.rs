@@ -8,8 +8,10 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::archives::HELD;
+use super::copies::Moment;
 use super::ids::id_hash;
 use super::members::{sections_of, set_members};
+use super::stories;
 use super::{Store, StoreError};
 use crate::model::Time;
 
@@ -93,7 +95,8 @@ fn expired(db: &Connection, source: i64, before: Time, keep: usize) -> Result<Ve
 
 /// An entry with everything that leads to it. Of a remote one the keys stay; a file that returns makes its own again.
 fn remove(db: &Connection, row: i64, now: Time) -> Result<(), StoreError> {
-    set_members(db, row, &[])?;
+    set_members(db, row, &[], Moment::At(now))?;
+    stories::forget(db, row)?;
     let sql = "SELECT source, key, aliases, published_id, slug IS NOT NULL FROM entry WHERE id = ?1";
     let (source, key, aliases, id, local): (i64, Vec<u8>, Vec<u8>, String, bool) = db
         .prepare_cached(sql)?

@@ -277,7 +277,8 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
 fn clear_members(db: &Connection, source: i64) -> Result<(), StoreError> {
     let sql = "SELECT id FROM entry WHERE source = ?1 AND sections <> ''";
     let entries: Vec<i64> = db.prepare_cached(sql)?.query_map([source], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    entries.into_iter().try_for_each(|entry| super::members::set_members(db, entry, &[]))
+    let clear = |entry| super::members::set_members(db, entry, &[], super::copies::Moment::Later).map(|_| ());
+    entries.into_iter().try_for_each(clear)
 }
 
 /// What one address said of its document says nothing of another's: it is asked soon, and unconditionally.

@@ -14,12 +14,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
+use super::stories::SharedIndex;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_entries.sql"),
     include_str!("migrations/0002_websub.sql"),
     include_str!("migrations/0003_withdrawal.sql"),
     include_str!("migrations/0004_archives.sql"),
+    include_str!("migrations/0005_stories.sql"),
 ];
 /// Operations that may share one commit.
 const MOST_IN_A_COMMIT: usize = 256;
@@ -42,6 +44,8 @@ struct Shared {
     readers: Mutex<Vec<Connection>>,
     /// Writes that wait.
     queued: Arc<AtomicU64>,
+    /// Texts of the last days, to find copies among.
+    stories: SharedIndex,
     /// Turns at the readers.
     reading: Semaphore,
     /// Held as long as the store is open, so that a second daemon is refused.
@@ -102,10 +106,15 @@ impl Store {
                 thread: Mutex::new(thread),
                 readers: Mutex::new(vec![reader]),
                 queued,
+                stories: SharedIndex::default(),
                 reading: Semaphore::new(READERS),
                 _lock: lock,
             }),
         })
+    }
+
+    pub(super) fn stories(&self) -> &SharedIndex {
+        &self.shared.stories
     }
 
     pub fn path(&self) -> &Path {

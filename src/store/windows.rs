@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::members::sections_of;
+use super::copies;
+use super::members::section_names;
 use super::pack::decode;
 use super::sources::origin;
 use super::{Store, StoreError, Stored, time};
@@ -28,8 +29,9 @@ impl Store {
         self.read(move |db| glance(db, shown, count)).await
     }
 
-    /// Entries by their rows, in this order; those that are gone by now are left out.
-    pub async fn entries(&self, rows: Vec<i64>) -> Result<Vec<Stored>, StoreError> {
+    /// Entries by their rows, in this order, with the copies that they stand for in a section; those that are gone by
+    /// now are left out.
+    pub async fn entries(&self, section: Option<i64>, rows: Vec<i64>) -> Result<Vec<Stored>, StoreError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -38,6 +40,9 @@ impl Store {
             let mut found = Vec::with_capacity(rows.len());
             for row in rows {
                 found.extend(statement.query_row([row], |row| Ok(stored(row))).optional()?.transpose()?);
+            }
+            if let Some(section) = section {
+                copies::attach(db, section, &mut found)?;
             }
             Ok(found)
         })
@@ -85,16 +90,18 @@ pub(super) const STORED: &str =
 
 /// Of a member `m` of a section.
 pub(super) const STANDING: &str =
-    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, m.number, m.corrected
+    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, m.number, m.corrected,
+    (SELECT group_concat(hex(c.print) || coalesce(o.origin, ''), char(0)) FROM member n JOIN entry c ON c.id = n.entry
+        JOIN source o ON o.id = c.source WHERE n.section = m.section AND n.copy_of = m.entry)
     FROM member m JOIN entry e ON e.id = m.entry JOIN source s ON s.id = e.source";
 
 /// Of a source, where there are no numbers.
 const OF_SOURCE: &str =
-    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, NULL, NULL
+    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, NULL, NULL, NULL
     FROM entry e JOIN source s ON s.id = e.source";
 
 /// Members that stand in their section themselves.
-pub(super) const SHOWN: &str = "TRUE";
+pub(super) const SHOWN: &str = "m.copy_of IS NULL";
 
 /// So many may share one date; a window stays bounded whatever a source states.
 const MOST_OF_ONE_DATE: i64 = 20;
@@ -135,7 +142,11 @@ fn window(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Stored>, St
     };
     let mut statement = db.prepare_cached(&entries)?;
     let rows = statement.query_map([row, oldest, most], |row| Ok(stored(row)))?;
-    rows.map(|row| row?).collect()
+    let mut entries: Vec<Stored> = rows.map(|row| row?).collect::<Result<_, StoreError>>()?;
+    if let Shown::Section(row) = shown {
+        copies::attach(db, row, &mut entries)?;
+    }
+    Ok(entries)
 }
 
 pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
@@ -160,8 +171,8 @@ pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     let mut version = blake3::Hasher::new();
     version.update(row.get_ref(5)?.as_blob().unwrap_or_default());
     version.update(&updated.to_le_bytes());
-    // What is said of its source: a null byte stands in no text of it.
-    for column in [6, 7] {
+    // What is said of its source and of its copies: a null byte stands in no text of it.
+    for column in [6, 7, 10] {
         version.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
         version.update(&[0]);
     }
@@ -183,7 +194,9 @@ fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, 
     let sql = format!("{STORED} WHERE {condition}");
     let found = db.prepare_cached(&sql)?.query_row([value], |row| Ok(stored(row))).optional()?;
     let Some(mut found) = found.transpose()? else { return Ok(None) };
-    found.sections = sections_of(db, found.row)?.into_iter().filter(|name| !name.is_empty()).collect();
+    let shown = section_names(db, copies::shown_in(db, found.row)?.into_iter())?;
+    found.sections = shown.into_iter().filter(|name| !name.is_empty()).collect();
+    found.copies = copies::others(db, found.row)?;
     Ok(Some(found))
 }
 
@@ -196,6 +209,7 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
         withdrawn: row.get::<_, Option<i64>>(8)?.map(time),
         origin: origin(row.get(10)?, row.get(11)?)?.unwrap_or_else(fallback),
         sections: Vec::new(),
+        copies: Vec::new(),
         entry: Entry {
             id: EntryId(row.get(1)?),
             stated: decode(row.get_ref(9)?.as_blob().unwrap_or_default())?,

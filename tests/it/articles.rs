@@ -466,6 +466,8 @@ fn vocabulary() -> Vocabulary {
             limit: 50,
             max_age: None,
             max_per_source: None,
+            merges_copies: true,
+            settle: chrono::TimeDelta::zero(),
             full_text: true,
             attribution: false,
         })

@@ -60,7 +60,7 @@ fn good_sources_are_merged_and_bad_ones_named() {
     assert_eq!(in_all_formats(&desk, ""), seen, "the site shows the same");
     assert_eq!(seen[0].id, "tag:rss,2026:3", "a native id that is an IRI is the published one");
     assert_eq!(seen[0].published.unwrap().to_rfc3339(), "2026-03-03T10:00:00+00:00");
-    assert_eq!(seen[0].link.as_deref(), Some("https://rss.example/3"));
+    assert_eq!(seen[0].link.as_deref(), Some("https://rss.example/Wires/3"));
 
     for (source, mark, stage, words) in [
         ("login", "failing", "parse", "Log in"),

@@ -22,6 +22,7 @@ mod render_pages;
 mod service;
 mod sources;
 mod store;
+mod stories;
 mod subscribe;
 mod support;
 mod survive;

@@ -147,6 +147,7 @@ fn article() -> String {
         updated: at("2026-03-28T11:02:00Z"),
         language: Some("en-GB".into()),
         origin: Some(named("Financial Times", "https://www.ft.com/")),
+        also_in: vec![AlsoIn { name: "The other paper".into(), link: "https://other.example/1".into() }],
         sections: vec![link("politics", "Politics"), link("world", "World")],
         categories: vec!["Budget".into(), "R&D".into()],
         image: None,

@@ -95,7 +95,7 @@ fn two_sources_that_claim_one_id_stay_apart() {
             store.sync_sources(named(&[("a", "https://a.example/"), ("b", "https://b.example/")])).await.expect("rows");
         let claimed = [("https://a.example/1", "The story")];
         refresh(&store, rows[0], 0, &claimed).await;
-        refresh(&store, rows[1], 60, &claimed).await;
+        refresh(&store, rows[1], 60, &[("https://a.example/1", "Another story")]).await;
         let ids = ids(&store, section).await;
         assert_eq!(ids.len(), 2);
         assert!(

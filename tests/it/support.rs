@@ -349,13 +349,14 @@ pub fn read(path: &str, bytes: &[u8]) -> Vec<Seen> {
 }
 
 /// An RSS 2.0 document of (guid, title, RFC 822 date).
-pub fn rss(title: &str, items: &[(&str, &str, &str)]) -> String {
-    let mut text = format!("<rss version=\"2.0\"><channel><title>{title}</title><link>https://rss.example/</link>\n");
+pub fn rss(feed: &str, items: &[(&str, &str, &str)]) -> String {
+    let mut text = format!("<rss version=\"2.0\"><channel><title>{feed}</title><link>https://rss.example/</link>\n");
     for (guid, title, date) in items {
         let _ = writeln!(
             text,
             "<item><guid isPermaLink=\"false\">{guid}</guid><title>{title}</title><pubDate>{date}</pubDate>\
-             <link>https://rss.example/{}</link><description>Text of {title}.</description></item>",
+             <link>https://rss.example/{}/{}</link><description>Text of {title}.</description></item>",
+            feed.replace(' ', "-"),
             guid.rsplit(':').next().unwrap_or_default()
         );
     }
@@ -363,16 +364,17 @@ pub fn rss(title: &str, items: &[(&str, &str, &str)]) -> String {
 }
 
 /// An Atom document of (id, title, RFC 3339 date).
-pub fn atom(title: &str, entries: &[(&str, &str, &str)]) -> String {
+pub fn atom(feed: &str, entries: &[(&str, &str, &str)]) -> String {
     let mut text = format!(
-        "<feed xmlns=\"http://www.w3.org/2005/Atom\"><title>{title}</title><id>urn:feed:{title}</id>\
+        "<feed xmlns=\"http://www.w3.org/2005/Atom\"><title>{feed}</title><id>urn:feed:{feed}</id>\
          <link href=\"https://atom.example/\"/><updated>2026-03-01T00:00:00Z</updated>\n"
     );
     for (id, title, date) in entries {
         let _ = writeln!(
             text,
             "<entry><id>{id}</id><title>{title}</title><published>{date}</published><updated>{date}</updated>\
-             <link href=\"https://atom.example/{}\"/><summary>Text of {title}.</summary></entry>",
+             <link href=\"https://atom.example/{}/{}\"/><summary>Text of {title}.</summary></entry>",
+            feed.replace(' ', "-"),
             id.rsplit(':').next().unwrap_or_default()
         );
     }

@@ -65,12 +65,17 @@ impl Loop {
     }
 
     pub(super) fn start_publication(&mut self) {
-        let (newsdesk, dirty) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty));
+        let (newsdesk, dirty, once) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty), self.once);
         let rest = 1_000_u64.saturating_sub(u64::from(chrono::Utc::now().timestamp_subsec_millis()));
         self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
         self.publishing = Some(tokio::spawn(async move {
             let begun = Instant::now();
-            let published = newsdesk.publish(&dirty, now()).await;
+            // Whoever ends now waits for no better copies.
+            let settled = if once { newsdesk.settle(crate::model::Time::MAX_UTC).await.map(|_| ()) } else { Ok(()) };
+            let published = match settled {
+                Ok(()) => newsdesk.publish(&dirty, now()).await,
+                Err(cause) => Err(cause),
+            };
             newsdesk.numbers.publications.note(begun.elapsed());
             match &published {
                 Ok(published) => newsdesk.numbers.revisions.add(published.changed.len() as u64),

@@ -1,0 +1,313 @@
+//! Stories: which entries are one story. Looked for in the transaction that brings or changes an entry, so that two
+//! sources with one story cannot miss each other. What is alike says `duplicates`; here stand only the rows. A story is
+//! known by its first member: the others name its row.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::copies::{Moment, leave};
+use super::pack::decode;
+use super::{Store, StoreError, time};
+use crate::duplicates::{self, Clues, Index, Text, WINDOW_HOURS};
+use crate::model::{Stated, Time};
+
+/// Changes when copies are found in another way: then every stored entry is looked at again.
+const VERSION: &str = "1";
+
+/// The index of texts, as far as it has been needed.
+#[derive(Default)]
+pub(super) struct Held {
+    index: Index,
+    loaded: bool,
+    /// When old texts were last let go.
+    forgot: Option<Time>,
+}
+
+/// Shared with the writing thread.
+pub(super) type SharedIndex = Arc<Mutex<Held>>;
+
+/// An entry that has just been stored.
+pub(super) struct Newcomer<'a> {
+    pub row: i64,
+    pub source: i64,
+    pub seen: Time,
+    pub clues: &'a Clues,
+    /// Its native id, where another entry is published under it.
+    pub taken_id: Option<&'a str>,
+    pub stated: &'a Stated,
+}
+
+impl Store {
+    /// Find the copies among entries that an earlier version stored without looking for them.
+    pub async fn find_stories(&self) -> Result<(), StoreError> {
+        if self.meta("stories").await?.as_deref() == Some(VERSION) {
+            return Ok(());
+        }
+        let mut after = 0;
+        loop {
+            let index = self.stories().clone();
+            match self.write(move |db| find_stories(db, &index, after)).await? {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        self.choose_again().await?;
+        self.set_meta("stories", VERSION.to_owned()).await
+    }
+}
+
+/// Look for the story of a new entry: the row of its first member, or `None` where it begins one.
+pub(super) fn join(db: &Connection, index: &Mutex<Held>, newcomer: &Newcomer<'_>) -> Result<Option<i64>, StoreError> {
+    let found = match by_link(db, newcomer)? {
+        Some(first) => Some(first),
+        None => match by_id(db, newcomer)? {
+            Some(first) => Some(first),
+            None => by_text(db, index, newcomer)?,
+        },
+    };
+    match found {
+        Some(first) => {
+            db.prepare_cached("UPDATE entry SET story = ?2 WHERE id = ?1")?.execute([newcomer.row, first])?;
+        }
+        None => remember(db, index, newcomer.row, newcomer.seen, &newcomer.clues.anchors)?,
+    }
+    Ok(found)
+}
+
+/// What a changed text means for its story: a copy that says something else now stands for itself.
+pub(super) fn changed(
+    db: &Connection,
+    index: &Mutex<Held>,
+    row: i64,
+    stated: &Stated,
+    clues: &Clues,
+    now: Time,
+) -> Result<(), StoreError> {
+    let Some(own) = other(db, row)? else { return Ok(()) };
+    if let Some(link) = clues.link {
+        let sql = "INSERT INTO story_link (hash, entry) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        db.prepare_cached(sql)?.execute([link, row])?;
+    }
+    let Some(story) = own.story else {
+        if now - own.first_seen <= TimeDelta::hours(WINDOW_HOURS) {
+            remember(db, index, row, own.first_seen, &clues.anchors)?;
+        }
+        return Ok(());
+    };
+    let Some(first) = other(db, story)? else { return Ok(()) };
+    let stays = first.id == own.native || duplicates::same_words(stated, &first.stated);
+    if stays || shares_link(db, row, story, clues)? {
+        return Ok(());
+    }
+    db.prepare_cached("UPDATE entry SET story = NULL WHERE id = ?1")?.execute([row])?;
+    leave(db, row, own.effective, story, Moment::At(now))?;
+    remember(db, index, row, own.first_seen, &clues.anchors)
+}
+
+/// Did another member of the story come first with this link?
+fn shares_link(db: &Connection, row: i64, story: i64, clues: &Clues) -> Result<bool, StoreError> {
+    let sql = "SELECT e.id FROM story_link l JOIN entry e ON e.id = l.entry
+        WHERE l.hash = ?1 AND e.id <> ?2 AND (e.id = ?3 OR e.story = ?3)";
+    Ok(clues.link.is_some() && db.prepare_cached(sql)?.exists(params![clues.link, row, story])?)
+}
+
+/// Row of the first member of an entry's story, if the story has more than one.
+pub(super) fn story_of(db: &Connection, row: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT coalesce(story, CASE WHEN EXISTS (SELECT 1 FROM entry c WHERE c.story = e.id) THEN e.id END)
+        FROM entry e WHERE id = ?1";
+    Ok(db.prepare_cached(sql)?.query_row([row], |row| row.get(0)).optional()?.flatten())
+}
+
+/// An entry is about to be removed for good: another member becomes the first of its story.
+pub(super) fn forget(db: &Connection, row: i64) -> Result<(), StoreError> {
+    let sql = "SELECT min(id) FROM entry WHERE story = ?1";
+    let heir: Option<i64> = db.prepare_cached(sql)?.query_row([row], |row| row.get(0))?;
+    if let Some(heir) = heir {
+        db.prepare_cached("UPDATE entry SET story = ?2 WHERE story = ?1")?.execute([row, heir])?;
+        db.prepare_cached("UPDATE entry SET story = NULL WHERE id = ?1")?.execute([heir])?;
+        db.prepare_cached("UPDATE OR IGNORE settling SET story = ?2 WHERE story = ?1")?.execute([row, heir])?;
+    }
+    db.prepare_cached("DELETE FROM settling WHERE story = ?1")?.execute([row])?;
+    db.prepare_cached("DELETE FROM story_text WHERE entry = ?1")?.execute([row])?;
+    if let Some(own) = other(db, row)?
+        && let Some(link) = duplicates::link(&own.stated)
+    {
+        let sql = "DELETE FROM story_link WHERE hash = ?1 AND entry = ?2";
+        db.prepare_cached(sql)?.execute([link, row])?;
+    }
+    Ok(())
+}
+
+fn find_stories(db: &Connection, index: &Mutex<Held>, after: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id, source, first_seen, data FROM entry WHERE id > ?1 AND story IS NULL ORDER BY id LIMIT 500";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([after])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
+        let clues = Clues::of(&stated);
+        let (row, source, seen) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
+        join(db, index, &Newcomer { row, source, seen, clues: &clues, taken_id: None, stated: &stated })?;
+        last = Some(row);
+    }
+    Ok(last)
+}
+
+/// Another entry, as far as a comparison needs it.
+pub(super) struct Other {
+    row: i64,
+    source: i64,
+    story: Option<i64>,
+    id: String,
+    /// Its key in words, without its kind: where it is an id, the native one.
+    native: String,
+    first_seen: Time,
+    effective: i64,
+    withdrawn: bool,
+    pub stated: Stated,
+}
+
+const OTHER: &str =
+    "SELECT id, source, story, published_id, key_text, first_seen, effective, withdrawn IS NOT NULL, data FROM entry";
+
+pub(super) fn other(db: &Connection, row: i64) -> Result<Option<Other>, StoreError> {
+    let sql = format!("{OTHER} WHERE id = ?1");
+    db.prepare_cached(&sql)?.query_row([row], |row| Ok(read_other(row))).optional()?.transpose()
+}
+
+fn read_other(row: &Row<'_>) -> Result<Other, StoreError> {
+    let key: String = row.get(4)?;
+    Ok(Other {
+        row: row.get(0)?,
+        source: row.get(1)?,
+        story: row.get(2)?,
+        id: row.get(3)?,
+        native: key.strip_prefix("id ").unwrap_or_default().to_owned(),
+        first_seen: time(row.get(5)?),
+        effective: row.get(6)?,
+        withdrawn: row.get(7)?,
+        stated: decode(row.get_ref(8)?.as_blob().unwrap_or_default())?,
+    })
+}
+
+/// The story of the entry that came first with this link.
+fn by_link(db: &Connection, newcomer: &Newcomer<'_>) -> Result<Option<i64>, StoreError> {
+    let Some(link) = newcomer.clues.link else { return Ok(None) };
+    let sql = "SELECT entry FROM story_link WHERE hash = ?1";
+    let holder: Option<i64> = db.prepare_cached(sql)?.query_row([link], |row| row.get(0)).optional()?;
+    let take = |row: i64| -> Result<Option<i64>, StoreError> {
+        let sql = "INSERT OR REPLACE INTO story_link (hash, entry) VALUES (?1, ?2)";
+        db.prepare_cached(sql)?.execute([link, row])?;
+        Ok(None)
+    };
+    match holder {
+        None => take(newcomer.row),
+        Some(NOBODY) => Ok(None),
+        Some(holder) => match other(db, holder)? {
+            // Who held it has another link now.
+            Some(other) if duplicates::link(&other.stated) != Some(link) => take(newcomer.row),
+            Some(other) if other.source == newcomer.source && other.withdrawn => take(newcomer.row),
+            // A page that is linked every day.
+            Some(other) if other.source == newcomer.source => take(NOBODY),
+            Some(other) => free_of(db, other.story.unwrap_or(other.row), newcomer.source),
+            None => take(newcomer.row),
+        },
+    }
+}
+
+/// In the place of an entry: the link names none.
+const NOBODY: i64 = 0;
+
+/// The story of the entry that is published under this one's native id, if link or text agree: ids can be stolen.
+fn by_id(db: &Connection, newcomer: &Newcomer<'_>) -> Result<Option<i64>, StoreError> {
+    let Some(id) = newcomer.taken_id else { return Ok(None) };
+    let sql = format!("{OTHER} WHERE published_id = ?1");
+    let holder = db.prepare_cached(&sql)?.query_row([id], |row| Ok(read_other(row))).optional()?.transpose()?;
+    let Some(holder) = holder.filter(|holder| holder.source != newcomer.source) else { return Ok(None) };
+    let same_link = newcomer.clues.link.is_some() && newcomer.clues.link == duplicates::link(&holder.stated);
+    if !same_link && !duplicates::same_words(newcomer.stated, &holder.stated) {
+        return Ok(None);
+    }
+    free_of(db, holder.story.unwrap_or(holder.row), newcomer.source)
+}
+
+/// The story whose first member has the same text, if both were first seen within the window.
+fn by_text(db: &Connection, index: &Mutex<Held>, newcomer: &Newcomer<'_>) -> Result<Option<i64>, StoreError> {
+    if newcomer.clues.anchors.is_empty() {
+        return Ok(None);
+    }
+    let candidates = {
+        let mut held = index.lock().unwrap_or_else(PoisonError::into_inner);
+        held.load(db, newcomer.seen)?;
+        held.index.candidates(newcomer.seen, &newcomer.clues.anchors)
+    };
+    let mut own: Option<Text> = None;
+    for row in candidates {
+        let Some(other) = other(db, row)? else { continue };
+        let apart = (newcomer.seen - other.first_seen).abs() > TimeDelta::hours(WINDOW_HOURS);
+        if other.story.is_some() || other.source == newcomer.source || other.row == newcomer.row || apart {
+            continue;
+        }
+        let own = own.get_or_insert_with(|| duplicates::text(newcomer.stated));
+        if own.likeness(&duplicates::text(&other.stated)).is_some()
+            && let Some(first) = free_of(db, other.row, newcomer.source)?
+        {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
+}
+
+/// The story, unless the source says it already: what it says twice it means twice.
+fn free_of(db: &Connection, first: i64, source: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT 1 FROM entry WHERE (id = ?1 OR story = ?1) AND source = ?2 AND withdrawn IS NULL";
+    Ok((!db.prepare_cached(sql)?.exists([first, source])?).then_some(first))
+}
+
+/// Keep the text of the first member of a story for the window.
+fn remember(db: &Connection, index: &Mutex<Held>, row: i64, seen: Time, anchors: &[u32]) -> Result<(), StoreError> {
+    if anchors.is_empty() {
+        return Ok(());
+    }
+    let mut held = index.lock().unwrap_or_else(PoisonError::into_inner);
+    held.load(db, seen)?;
+    held.forget(db, seen)?;
+    let bytes: Vec<u8> = anchors.iter().flat_map(|anchor| anchor.to_le_bytes()).collect();
+    let sql = "INSERT OR REPLACE INTO story_text (entry, seen, anchors) VALUES (?1, ?2, ?3)";
+    db.prepare_cached(sql)?.execute(params![row, seen.timestamp(), bytes])?;
+    held.index.insert(seen, row, anchors);
+    Ok(())
+}
+
+impl Held {
+    /// Once after a start.
+    fn load(&mut self, db: &Connection, now: Time) -> Result<(), StoreError> {
+        if self.loaded {
+            return Ok(());
+        }
+        let oldest = now - TimeDelta::hours(WINDOW_HOURS);
+        let mut statement = db.prepare("SELECT entry, seen, anchors FROM story_text WHERE seen >= ?1")?;
+        let mut rows = statement.query([oldest.timestamp()])?;
+        while let Some(row) = rows.next()? {
+            let bytes = row.get_ref(2)?.as_blob().unwrap_or_default();
+            let anchors: Vec<u32> = bytes.as_chunks().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+            self.index.insert(time(row.get(1)?), row.get(0)?, &anchors);
+        }
+        self.loaded = true;
+        Ok(())
+    }
+
+    /// Once an hour.
+    fn forget(&mut self, db: &Connection, now: Time) -> Result<(), StoreError> {
+        if self.forgot.is_some_and(|last| (now - last).abs() < TimeDelta::hours(1)) {
+            return Ok(());
+        }
+        let oldest = now - TimeDelta::hours(WINDOW_HOURS);
+        db.prepare_cached("DELETE FROM story_text WHERE seen < ?1")?.execute([oldest.timestamp()])?;
+        self.index.forget(now);
+        self.forgot = Some(now);
+        Ok(())
+    }
+}
