@@ -19,6 +19,7 @@ mod rendered;
 mod retire;
 mod run;
 pub mod search;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -89,6 +90,7 @@ pub struct Shared {
     /// Rendered entries of every feed, from one publication to the next.
     rendered: rendered::Shelves,
     archives: archives::Shelves,
+    status: status::StatusPages,
 }
 
 impl Deref for Newsdesk {
@@ -195,6 +197,7 @@ impl Newsdesk {
             feed_reading: Newsdesk::feed_reading_print(&settings),
             rendered: rendered::Shelves::default(),
             archives: archives::Shelves::default(),
+            status: status::StatusPages::default(),
             settings: Arc::new(settings),
         };
         Newsdesk { shared: Arc::new(shared) }

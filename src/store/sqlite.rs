@@ -15,11 +15,12 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_entries.sql"),
     include_str!("migrations/0002_websub.sql"),
     include_str!("migrations/0003_withdrawal.sql"),
     include_str!("migrations/0004_archives.sql"),
+    include_str!("migrations/0005_troubles.sql"),
 ];
 /// Operations that may share one commit.
 const MOST_IN_A_COMMIT: usize = 256;
