@@ -130,18 +130,25 @@ fn rtl_section() -> String {
 }
 
 fn article() -> String {
-    let content = "<p>The vote took nine minutes. It had been expected to take all night, and the chamber's kitchen had been told to stay open until four.</p>\n\
+    let content = Html(ARTICLE.into());
+    article_with(content)
+}
+
+const ARTICLE: &str = "<p>The vote took nine minutes. It had been expected to take all night, and the chamber's kitchen had been told to stay open until four.</p>\n\
         <p>Members filed out past the soup. “I have never seen the like,” said one of them, who had; see <a href=\"https://parliament.example/votes\">the record</a>.</p>\n\
         <h2>What it costs</h2>\n<ul><li>Roads: 4 billion</li><li>Schools: 7 billion</li></ul>\n\
         <blockquote><p>A budget is a letter to people who cannot yet write back.</p></blockquote>\n\
         <p>The upper house takes it up on <em>Monday</em>.</p>";
+
+/// The page of an article with this text.
+pub fn article_with(content: Html) -> String {
     let link = |name: &str, title: &str| SectionLink { name: name.into(), title: title.into() };
     article_page(&ArticlePage {
         site: site(),
         path: "articles/budget-passes".into(),
         title: "Budget passes after the shortest debate in a generation".into(),
         summary: Some("The vote took nine minutes. It had been expected to take all night.".into()),
-        content: Html(content.into()),
+        content,
         authors: vec![
             Person { name: Some("Jane Doe".into()), ..Person::default() },
             Person {
@@ -230,7 +237,7 @@ fn health() -> String {
     })
 }
 
-fn pages() -> Vec<(&'static str, String)> {
+pub fn pages() -> Vec<(&'static str, String)> {
     let some = |n: usize| lines().into_iter().take(n).collect::<Vec<_>>();
     let cards = vec![
         card("politics", "Politics", "What is decided, by whom, and what it costs.", some(3)),

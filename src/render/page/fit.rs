@@ -23,7 +23,7 @@ pub(super) fn fit(html: &str) -> String {
     }
     let tokens = tokens(html);
     let families = families(&tokens);
-    let mut writer = Writer { out: String::with_capacity(html.len()), open: Vec::new() };
+    let mut writer = Writer { out: String::with_capacity(html.len()), open: Vec::new(), rank: 1 };
     for (at, token) in tokens.iter().enumerate() {
         match token {
             Token::Text(text) => writer.text(text),
@@ -260,6 +260,8 @@ struct Open {
 struct Writer {
     out: String,
     open: Vec<Open>,
+    /// Of the last heading; the page's headline has the first.
+    rank: usize,
 }
 
 impl Writer {
@@ -288,6 +290,11 @@ impl Writer {
         let block = phrasing && wrapped.is_none() && !name.is_empty() && !is_phrasing(name);
         if block {
             name = if name == "hr" { "br" } else { "span" };
+        }
+        if let Some(rank) = RANKS.iter().position(|heading| *heading == name) {
+            // No rank is left out on the way down.
+            self.rank = (rank + 2).min(self.rank + 1);
+            name = RANKS[self.rank - 2];
         }
         self.out.extend(wrapped.into_iter().flat_map(|wrap| ["<", wrap, ">"]));
         match (name, block) {
@@ -446,6 +453,9 @@ impl Writer {
         true
     }
 }
+
+/// Headings below the page's own.
+const RANKS: [&str; 5] = ["h2", "h3", "h4", "h5", "h6"];
 
 /// What must stand between a list and what is no item of it.
 fn wrapper(parent: &str, name: &str) -> Option<&'static str> {
@@ -668,6 +678,12 @@ mod tests {
         check("<main><article><header>a</header></article></main>", "<div><div><div>a</div></div></div>");
         check("<dir><li>a</li></dir>", "<ul><li>a</li></ul>");
         check("<acronym title=\"t\">a</acronym>", "<abbr title=\"t\">a</abbr>");
+    }
+
+    #[test]
+    fn no_rank_is_left_out() {
+        check("<h1>a</h1><h4>b</h4><h6>c</h6><h2>d</h2>", "<h2>a</h2><h3>b</h3><h4>c</h4><h2>d</h2>");
+        check("<h5>a</h5><em><h6>b</h6></em><h6>c</h6>", "<h2>a</h2><em><span class=\"block\">b</span></em><h3>c</h3>");
     }
 
     #[test]
