@@ -1,6 +1,9 @@
 //! How the sources are, as everybody may see it: the page, and the feed of troubles.
 
+use newsdesk::model::Time;
 use newsdesk::render::page::anchor;
+use newsdesk::schedule::Poll;
+use newsdesk::store::{SourceState, Spells, Store, Trouble};
 
 use crate::support::{Answer, Desk, atom, read, rss, until};
 
@@ -123,5 +126,70 @@ fn troubles_are_a_feed_that_changes_only_with_them() {
     until("the second trouble is told", || {
         desk.run(&["update", "wire"]);
         (titles().len() == 4).then_some(())
+    });
+}
+
+fn at(second: i64) -> Time {
+    Time::from_timestamp(1_790_000_000 + second, 0).unwrap()
+}
+
+/// As a poll at `second` leaves it; `since`: when its trouble began.
+fn state(second: i64, since: Option<i64>, frozen: bool) -> SourceState {
+    SourceState {
+        last_try: Some(at(second)),
+        last_success: since.is_none().then(|| at(second)),
+        trouble: since.map(|since| Trouble { stage: "fetch".into(), cause: format!("at {second}"), since: at(since) }),
+        poll: Poll { frozen, ..Poll::default() },
+        ..SourceState::default()
+    }
+}
+
+#[test]
+fn a_spell_is_written_down_once_and_what_our_outage_breaks_never() {
+    let folder = tempfile::tempdir().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let store = Store::open(&folder.path().join("s.db")).unwrap();
+        store.initialise(Some("https://example.org/".into())).await.unwrap();
+        let place = |name: &str| (name.to_owned(), format!("https://{name}.example/"));
+        let rows = store.sync_sources(vec![place("a"), place("b")]).await.unwrap();
+        let told = |spells: &Spells| -> Vec<(String, Time, Option<Time>, String)> {
+            spells.spells.iter().map(|s| (s.source.clone(), s.began, s.ended, s.cause.clone())).collect()
+        };
+        for (row, second, since, frozen) in [
+            (rows[0], 0, None, false),
+            (rows[0], 10, Some(10), false),
+            (rows[0], 20, Some(10), false),
+            (rows[1], 25, Some(25), true),
+            (rows[0], 30, None, false),
+            (rows[0], 40, None, false),
+            // What began in an outage of ours and outlasts it is the source's own.
+            (rows[1], 50, Some(25), false),
+            (rows[0], 60, Some(60), false),
+        ] {
+            store.record_poll(row, state(second, since, frozen)).await.unwrap();
+        }
+        let spells = store.spells(10).await.unwrap();
+        let line = |source: &str, began, ended: Option<i64>, cause: &str| {
+            (source.to_owned(), at(began), ended.map(at), cause.to_owned())
+        };
+        let wanted = [line("a", 60, None, "at 60"), line("a", 10, Some(30), "at 10"), line("b", 25, None, "at 50")];
+        assert_eq!(told(&spells), wanted);
+        assert_eq!(store.spells(1).await.unwrap().spells.len(), 1);
+
+        // Its ids are the source's, whatever it is called; one that is configured no more is not told of.
+        let renamed = ("c".to_owned(), "https://a.example/".to_owned());
+        store.sync_sources(vec![renamed]).await.unwrap();
+        let after = store.spells(10).await.unwrap();
+        let ids = |spells: &Spells| -> Vec<String> {
+            spells
+                .spells
+                .iter()
+                .filter(|s| s.source != "b")
+                .flat_map(|s| [s.began_id.clone(), s.ended_id.clone()])
+                .collect()
+        };
+        assert_eq!((ids(&after), after.feed_id), (ids(&spells), spells.feed_id));
+        assert!(after.spells.iter().all(|spell| spell.source == "c"));
+        store.close().await;
     });
 }

@@ -6,12 +6,15 @@
 //!
 //! One pass to learn what stands in what, one to write; no recursion.
 
+mod grid;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::view::may_link;
 use crate::render::text;
+use grid::Grid;
 
 /// Where the content model has no place for a block, one that looks the same: the stylesheet makes it one.
 const BLOCK_IN_LINE: &str = "<span class=\"block\">";
@@ -137,63 +140,6 @@ impl Family {
     }
 }
 
-/// Columns of a table, as far as spans matter.
-#[derive(Default)]
-struct Grid {
-    has_spans: bool,
-    /// Columns in which a cell begins, and the rightmost end of a cell.
-    begun: Vec<bool>,
-    width: usize,
-    /// Rows for which each column is still taken from above.
-    taken: Vec<u32>,
-    column: usize,
-    overlaps: bool,
-}
-
-impl Grid {
-    /// More columns than this have no grid that anybody reads.
-    const MOST: usize = 1000;
-
-    /// Rows do not reach into the next group.
-    fn group(&mut self) {
-        self.overlaps |= self.taken.iter().any(|rows| *rows > 1);
-        self.taken.clear();
-    }
-
-    fn row(&mut self) {
-        self.taken.iter_mut().for_each(|rows| *rows = rows.saturating_sub(1));
-        self.column = 0;
-    }
-
-    fn cell(&mut self, tag: &Tag<'_>) {
-        let (columns, rows) = (tag.number("colspan", 1000).unwrap_or(1), tag.number("rowspan", 65_534).unwrap_or(1));
-        self.has_spans |= columns > 1 || rows > 1;
-        while self.taken.get(self.column).is_some_and(|rows| *rows > 0) {
-            self.column += 1;
-        }
-        let end = self.column + columns as usize;
-        if end > Self::MOST {
-            self.overlaps = true;
-            return;
-        }
-        self.width = self.width.max(end);
-        self.begun.resize(self.width, false);
-        self.taken.resize(self.taken.len().max(end), 0);
-        self.begun[self.column] = true;
-        for column in self.column..end {
-            self.overlaps |= self.taken[column] > 0;
-            // The row that is being read is the first of them.
-            self.taken[column] = rows;
-        }
-        self.column = end;
-    }
-
-    /// May the spans stand?
-    fn is_sound(&self) -> bool {
-        !self.overlaps && self.begun.iter().all(|begun| *begun) && self.taken.iter().all(|rows| *rows <= 1)
-    }
-}
-
 /// By the place of their start tag.
 fn families(tokens: &[Token<'_>]) -> HashMap<usize, Family> {
     let mut families = HashMap::new();
@@ -215,7 +161,10 @@ fn families(tokens: &[Token<'_>]) -> HashMap<usize, Family> {
                     tables.last().and_then(|depth| open.get_mut(*depth)).and_then(|(.., family)| family.as_mut());
                 match (tag.name, table) {
                     ("tr", Some(table)) => table.grid.row(),
-                    ("td" | "th", Some(table)) => table.grid.cell(tag),
+                    ("td" | "th", Some(table)) => {
+                        let span = |key, most| tag.number(key, most).unwrap_or(1);
+                        table.grid.cell(span("colspan", 1000), span("rowspan", 65_534));
+                    }
                     ("thead" | "tbody" | "tfoot", Some(table)) => table.grid.group(),
                     _ => {}
                 }
