@@ -282,13 +282,9 @@ impl Writer {
                 "div"
             }
             "summary" if !(parent == "details" && may_be_captioned) => "div",
-            "caption" if !(parent == "table" && may_be_captioned) => {
-                if parent == "table" {
-                    ""
-                } else {
-                    "div"
-                }
-            }
+            // One that is not the first of its table becomes a row of it.
+            "caption" if parent == "table" && !may_be_captioned => "td",
+            "caption" if parent != "table" => "div",
             "thead" | "tbody" | "tfoot" if parent != "table" => "div",
             "tr" if !matches!(parent, "table" | "thead" | "tbody" | "tfoot") => "div",
             "td" | "th" if parent != "tr" => "div",
@@ -398,10 +394,15 @@ impl Writer {
         if !open.name.is_empty() && !is_void(open.name) {
             self.out.extend(["</", open.name, ">"]);
         }
-        self.out.extend(open.wrapped.into_iter().flat_map(|wrap| ["</", wrap, ">"]));
+        self.out.extend(
+            open.wrapped.into_iter().flat_map(|wrap| ["</", if wrap == ROW { "tr></tbody" } else { wrap }, ">"]),
+        );
         true
     }
 }
+
+/// A row of a table, in a group of its own.
+const ROW: &str = "tbody><tr";
 
 /// Headings below the page's own.
 const RANKS: [&str; 5] = ["h2", "h3", "h4", "h5", "h6"];
@@ -411,6 +412,7 @@ fn wrapper(parent: &str, name: &str) -> Option<&'static str> {
     match parent {
         "ul" | "ol" if name != "li" => Some("li"),
         "dl" if !matches!(name, "dt" | "dd") => Some("dd"),
+        "table" if name == "td" => Some(ROW),
         _ => None,
     }
 }
@@ -660,6 +662,10 @@ mod tests {
         check(
             "<figure><p>a</p><figcaption>b</figcaption><p>c</p></figure>",
             "<figure><p>a</p><div>b</div><p>c</p></figure>",
+        );
+        check(
+            "<table><tbody></tbody><caption>a</caption></table>",
+            "<table><tbody></tbody><tbody><tr><td>a</td></tr></tbody></table>",
         );
         check("<ruby>a</ruby><rt>b</rt>", "<span>a</span><span>b</span>");
         check("<tr><td>a</td></tr>", "<div><div>a</div></div>");
