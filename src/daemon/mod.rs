@@ -19,6 +19,7 @@ mod rendered;
 mod retire;
 mod run;
 pub mod search;
+mod status;
 mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,7 @@ pub struct Shared {
     /// Rendered entries of every feed, from one publication to the next.
     rendered: rendered::Shelves,
     archives: archives::Shelves,
+    status: status::StatusPages,
 }
 
 impl Deref for Newsdesk {
@@ -199,6 +201,7 @@ impl Newsdesk {
             feed_reading: Newsdesk::feed_reading_print(&settings),
             rendered: rendered::Shelves::default(),
             archives: archives::Shelves::default(),
+            status: status::StatusPages::default(),
             settings: Arc::new(settings),
         };
         Newsdesk { shared: Arc::new(shared) }

@@ -10,9 +10,10 @@ use crate::fetch::folder;
 use crate::merge;
 use crate::model::{Feed, FeedEntry, Html, Origin};
 use crate::normalize::{clean, links};
+use crate::render::discreet::discreet;
 use crate::render::{self, opml, page};
 use crate::serve::public::{Found, Wanted};
-use crate::store::{SourceRow, StoreError, Stored};
+use crate::store::{StoreError, Stored};
 
 /// Characters of a teaser in a list.
 const TEASER_CHARS: usize = 300;
@@ -26,32 +27,31 @@ pub fn section(newsdesk: &Newsdesk, path: &str, feed: &Feed, entries: Vec<page::
         description: feed.description.clone(),
         language: feed.language.clone(),
         entries,
+        pager: page::Pager::default(),
     };
     page::section_page(&page).into()
 }
 
 /// `/`, from the newest entries of every section and of the site, by the paths of their pages.
 pub fn front(newsdesk: &Newsdesk, newest: &BTreeMap<String, Vec<page::EntryLine>>) -> Vec<u8> {
+    let settings = &newsdesk.settings;
     let lines = |path: &str| newest.get(path).cloned().unwrap_or_default();
-    let cards = newsdesk.settings.sections.iter().map(|section| page::SectionCard {
+    let cards = settings.sections.iter().map(|section| page::SectionCard {
         name: section.name.clone(),
         title: section.title.clone(),
         description: section.description.clone(),
         language: section.language.clone(),
         newest: lines(&format!("{}/", section.name)),
     });
-    let file = newsdesk.settings.file.as_ref().map(|file| file.display().to_string());
+    let file = settings.file.as_ref().map(|file| file.display().to_string());
     let page = page::SitePage {
         site: site(newsdesk),
         description: None,
         sections: cards.collect(),
         newest: lines(""),
+        pager: page::Pager::default(),
         // Only who has nothing yet needs to know where to write it; a path is nobody else's business.
-        configuration: newsdesk
-            .settings
-            .sources
-            .is_empty()
-            .then(|| file.unwrap_or_else(|| "config/newsdesk.toml".to_owned())),
+        configuration: settings.sources.is_empty().then(|| file.unwrap_or_else(|| "config/newsdesk.toml".to_owned())),
     };
     page::site_page(&page).into()
 }
@@ -68,20 +68,28 @@ pub fn fixed(newsdesk: &Newsdesk) -> Vec<(String, Vec<u8>)> {
 
 fn sections_opml(newsdesk: &Newsdesk) -> Vec<u8> {
     let base = &newsdesk.site.base;
-    let outlines: Vec<opml::Outline> = newsdesk
-        .settings
-        .sections
-        .iter()
-        .map(|section| opml::Outline {
+    let site = &newsdesk.settings.site;
+    let whole = opml::Outline {
+        text: site.title.clone(),
+        xml_url: Some(format!("{base}{}", render::ATOM)),
+        html_url: Some(base.clone()),
+        description: None,
+        language: site.language.clone(),
+        sections: Vec::new(),
+    };
+    let sections = newsdesk.settings.sections.iter().map(|section| {
+        let path = links::encode_segment(&section.name);
+        opml::Outline {
             text: section.title.clone(),
-            xml_url: Some(format!("{base}{}/{}", section.name, render::ATOM)),
-            html_url: Some(format!("{base}{}/", section.name)),
+            xml_url: Some(format!("{base}{path}/{}", render::ATOM)),
+            html_url: Some(format!("{base}{path}/")),
             description: section.description.clone(),
             language: section.language.clone(),
             sections: Vec::new(),
-        })
-        .collect();
-    opml::sections(&newsdesk.settings.site.title, &outlines)
+        }
+    });
+    let outlines: Vec<opml::Outline> = std::iter::once(whole).chain(sections).collect();
+    opml::sections(&site.title, &outlines)
 }
 
 fn sources_opml(newsdesk: &Newsdesk) -> Vec<u8> {
@@ -102,7 +110,7 @@ fn sources_opml(newsdesk: &Newsdesk) -> Vec<u8> {
     opml::sources(&newsdesk.settings.site.title, &outlines)
 }
 
-fn site(newsdesk: &Newsdesk) -> page::Site {
+pub(super) fn site(newsdesk: &Newsdesk) -> page::Site {
     let settings = &newsdesk.settings;
     page::Site {
         title: settings.site.title.clone(),
@@ -129,6 +137,7 @@ pub fn line(shown: &FeedEntry) -> page::EntryLine {
         language: stated.language.clone(),
         id: Some(shown.entry.id.0.clone()),
         also_in: shown.also_in.clone(),
+        sections: Vec::new(),
     }
 }
 
@@ -153,7 +162,9 @@ impl Newsdesk {
             Wanted::ArticleFile { slug, path } => self.article_file(&slug, &path).await,
             Wanted::Entry { id } => self.entry_page(id).await,
             Wanted::Archive { section, number, name } => self.archive_document(&section, number, name).await,
-            Wanted::Status => self.status_page().await,
+            Wanted::Status { page } => {
+                self.status_page(page).await.map(|page| page.map_or(Found::Missing, Found::Page))
+            }
             Wanted::Error { status, title, advice } => {
                 let page = page::ErrorPage { site: site(self), status, title: title.to_owned(), advice };
                 Ok(Found::Page(page::error_page(&page).into()))
@@ -203,7 +214,7 @@ impl Newsdesk {
         page::article_page(&page).into()
     }
 
-    fn section_links(&self, names: &[String]) -> Vec<page::SectionLink> {
+    pub(super) fn section_links(&self, names: &[String]) -> Vec<page::SectionLink> {
         let sections = self.settings.sections.iter().filter(|section| names.contains(&section.name));
         sections.map(|section| link(&section.name, &section.title)).collect()
     }
@@ -258,7 +269,11 @@ impl Newsdesk {
             return Ok(Found::Gone);
         }
         let sections = self.section_links(&stored.sections);
-        let source = page::Named { name: stored.entry.source.clone(), link: stored.origin.link.clone() };
+        let private = self.is_private(&stored.entry.source);
+        let link = stored.origin.link.clone().filter(|_| !private);
+        let source = page::Named { name: stored.entry.source.clone(), link };
+        let placement =
+            self.placer.place(&stored.entry.source, &mut stored.entry.stated.clone(), stored.entry.first_seen);
         let newsdesk = self.clone();
         let page = blocking(move || {
             let shown = merge::feed_entry(newsdesk.candidate(stored), &newsdesk.site);
@@ -281,6 +296,7 @@ impl Newsdesk {
                 effective: entry.effective,
                 updated: entry.updated,
                 sections,
+                steps: placement.steps,
                 also_in: line.also_in,
             })
         })
@@ -288,56 +304,17 @@ impl Newsdesk {
         Ok(Found::Page(page.into()))
     }
 
-    async fn status_page(&self) -> Result<Found, StoreError> {
-        let rows = self.store.sources().await?;
-        let page = page::StatusPage {
-            site: site(self),
-            sources: rows.iter().map(|row| self.status_row(row)).collect(),
-            notices: self.public_notices(),
-        };
-        Ok(Found::Page(page::status_page(&page).into()))
-    }
-
     /// About the daemon as a whole; nothing that is its owner's alone.
-    fn public_notices(&self) -> Vec<String> {
+    pub(super) fn public_notices(&self) -> Vec<String> {
         let gate = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        self.standing().in_public().into_iter().chain(gate.values().flatten().cloned()).collect()
+        let gate = gate.values().flatten().map(|notice| discreet(notice, false));
+        self.standing().in_public().into_iter().chain(gate).collect()
     }
 
     /// The same for the owner.
     pub fn notices(&self) -> Vec<String> {
         let gate = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         self.standing().notices().into_iter().chain(gate.values().flatten().cloned()).collect()
-    }
-
-    fn status_row(&self, row: &SourceRow) -> page::SourceRow {
-        let private = self.sources.get(&row.name).is_none_or(|source| source.private);
-        let link = row.origin.as_ref().and_then(|origin| origin.link.clone().or_else(|| origin.feed.clone()));
-        page::SourceRow {
-            name: row.name.clone(),
-            link: link.filter(|_| !private),
-            mark: mark(row),
-            last_success: row.state.last_success,
-            last_try: row.state.last_try,
-            // An error text may name an address: of a private source only the step is said.
-            outcome: match &row.state.trouble {
-                Some(trouble) if private => format!("failed: {}", trouble.stage),
-                _ => row.state.outcome.clone(),
-            },
-            failures: row.state.poll.failures,
-            next_poll: row.state.next_poll,
-            why: row.state.next_reason.clone(),
-            entries: row.entries,
-        }
-    }
-}
-
-fn mark(row: &SourceRow) -> page::Mark {
-    match (&row.state.trouble, row.state.poll.gone_since, row.state.last_try) {
-        (_, Some(_), _) => page::Mark::Gone,
-        (Some(_), ..) => page::Mark::Failing,
-        (None, None, None) => page::Mark::Waiting,
-        (None, None, Some(_)) => page::Mark::Well,
     }
 }
 

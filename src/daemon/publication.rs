@@ -1,6 +1,7 @@
 //! From stored entries to live documents: window, merge, render, gate, revision, mirror. Each step is a room of its own;
 //! here stands only their order.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -13,10 +14,10 @@ use super::rendered::Rendered;
 use super::{Newsdesk, pages};
 use crate::config::settings::{Hub, Source};
 use crate::merge::{self, Candidate, Identity, current};
-use crate::model::{Feed, Paging, Section, Standing, Time, Tombstone};
+use crate::model::{Entry, Feed, FeedEntry, Paging, Section, Standing, Time, Tombstone};
 use crate::publish::{self, mirror};
-use crate::render::{self, Manner};
-use crate::store::{Applied, Reach, SectionRow, Shown, Standings, StoreError, Stored};
+use crate::render::{self, Manner, page, troubles};
+use crate::store::{Applied, Reach, SectionRow, Shown, Spells, Standings, StoreError, Stored};
 
 /// A withdrawn entry is announced after this time: editors delete and write anew, checkouts come in pieces.
 pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
@@ -24,8 +25,14 @@ pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
 const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
 /// Waits before each try to reach the hub.
 const HUB_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
-/// Entries of each section on the front page.
-const ON_THE_FRONT: usize = 5;
+/// Entries of each section on the front page, and of the whole site.
+const ON_THE_FRONT: usize = 4;
+const NEWEST_ON_THE_FRONT: usize = 40;
+
+/// Lines of the feed with this page that the front page shows.
+fn on_the_front(path: &str) -> usize {
+    if path.is_empty() { NEWEST_ON_THE_FRONT } else { ON_THE_FRONT }
+}
 
 /// What may look different now.
 #[derive(Debug, Clone, Default)]
@@ -38,13 +45,16 @@ pub struct Dirty {
     pub slugs: BTreeSet<String>,
     /// Article pages that are gone.
     pub withdrawn: BTreeSet<String>,
+    /// A source began to fail, or is well again.
+    pub troubles: bool,
     /// A person saved a file and waits.
     pub urgent: bool,
 }
 
 impl Dirty {
     pub fn is_empty(&self) -> bool {
-        self.sections.is_empty() && self.sources.is_empty() && self.slugs.is_empty() && self.withdrawn.is_empty()
+        let documents = self.sections.is_empty() && self.sources.is_empty() && !self.troubles;
+        documents && self.slugs.is_empty() && self.withdrawn.is_empty()
     }
 
     pub fn add(&mut self, source: &Source, applied: &Applied) {
@@ -62,6 +72,7 @@ impl Dirty {
         self.sources.extend(other.sources);
         self.slugs.extend(other.slugs);
         self.withdrawn.extend(other.withdrawn);
+        self.troubles |= other.troubles;
         self.urgent |= other.urgent;
     }
 }
@@ -126,10 +137,11 @@ impl Newsdesk {
         if with_front {
             material.extend(self.rest_of_the_front(&dirty.sections, now).await?);
         }
+        let spells = self.store.spells(troubles::MOST).await?;
         let newsdesk = self.clone();
         let serving = self.serving.load(Ordering::Acquire);
         let rendered = blocking(move || {
-            let (stored, revisions) = newsdesk.render(material, with_front, now);
+            let (stored, revisions) = newsdesk.render(material, with_front, spells, now);
             if serving {
                 revisions.iter().for_each(|(_, revision)| revision.prepare());
             }
@@ -241,7 +253,7 @@ impl Newsdesk {
         for (row, section) in &self.sections {
             let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
             if !dirty.contains(&row.name) && !self.rendered.knows(&path) {
-                let few = Section { limit: ON_THE_FRONT, ..(**section).clone() };
+                let few = Section { limit: on_the_front(&path), ..(**section).clone() };
                 let found = self.store.glance(Shown::Section(row.row), merge::window(&few)).await?;
                 let standings = merge::newest(&few, found, &|_| 0, now);
                 let identity = Identity { id: String::new(), created: now, path };
@@ -257,6 +269,7 @@ impl Newsdesk {
         &self,
         material: Vec<Material>,
         with_front: bool,
+        spells: Spells,
         now: Time,
     ) -> (Vec<crate::store::StoredRevision>, Vec<(String, Arc<publish::Revision>)>) {
         let mut made: Vec<Made> = material.into_iter().map(|material| self.made(material)).collect();
@@ -271,12 +284,13 @@ impl Newsdesk {
         }
         let mut lines = BTreeMap::new();
         for Made { path, kept, .. } in &made {
-            lines.insert(path.clone(), kept.newest(ON_THE_FRONT));
+            lines.insert(path.clone(), kept.newest(on_the_front(path)));
         }
         if with_front {
-            documents.push((String::new(), pages::front(self, &self.rendered.newest(lines, ON_THE_FRONT))));
+            documents.push((String::new(), pages::front(self, &self.rendered.newest(lines, on_the_front))));
             documents.extend(pages::fixed(self));
         }
+        documents.push((troubles::STATUS.to_owned(), self.troubles(spells)));
         let (stored, revisions): (Vec<_>, Vec<_>) =
             publish::revise(&self.live, documents, &self.publication_print(), now)
                 .into_iter()
@@ -297,8 +311,20 @@ impl Newsdesk {
     /// One feed: what changed is rendered and read back, the rest is kept; head, entries, tail pass the gate.
     fn made(&self, material: Material) -> Made {
         let Material { path, mut feed, standings, loaded, mut kept, front_only } = material;
-        let entry = |stored: Stored| merge::feed_entry(self.candidate(stored), &self.site);
-        kept.renew(&standings, loaded, &entry, &pages::line);
+        let placed: RefCell<BTreeMap<String, Vec<String>>> = RefCell::default();
+        let entry = |stored: Stored| {
+            if path.is_empty() {
+                // Only the front page says of its entries where else they stand.
+                let Entry { id, source, stated, first_seen, .. } = &stored.entry;
+                placed.borrow_mut().insert(id.0.clone(), self.placer.sections(source, stated, *first_seen));
+            }
+            merge::feed_entry(self.candidate(stored), &self.site)
+        };
+        let line = |shown: &FeedEntry| {
+            let names = placed.borrow_mut().remove(&shown.entry.id.0).unwrap_or_default();
+            page::EntryLine { sections: self.section_links(&names), ..pages::line(shown) }
+        };
+        kept.renew(&standings, loaded, &entry, &line);
         if front_only {
             return Made { path, kept, documents: None, page: None };
         }
@@ -370,6 +396,7 @@ impl Newsdesk {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.sweep_archives().await?;
         let mut wanted: BTreeSet<String> = pages::fixed(self).into_iter().map(|(path, _)| path).collect();
+        wanted.insert(troubles::STATUS.to_owned());
         let sections = self
             .sections
             .iter()

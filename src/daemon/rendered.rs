@@ -45,10 +45,10 @@ impl Shelves {
     pub fn newest(
         &self,
         mut given: BTreeMap<String, Vec<EntryLine>>,
-        count: usize,
+        count: impl Fn(&str) -> usize,
     ) -> BTreeMap<String, Vec<EntryLine>> {
         for (path, kept) in self.lock().iter() {
-            given.entry(path.clone()).or_insert_with(|| kept.newest(count));
+            given.entry(path.clone()).or_insert_with(|| kept.newest(count(path)));
         }
         given
     }

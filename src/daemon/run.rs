@@ -318,7 +318,9 @@ impl Loop {
         if refreshing.searching {
             return;
         }
+        let failed = self.failing.contains_key(&source.name);
         self.note(&refreshing);
+        self.dirty.troubles |= failed != self.failing.contains_key(&source.name);
         if let Ok(done) = &refreshing.result {
             if matches!(source.place, Place::Folder(_)) && !done.applied.sections.is_empty() {
                 self.dirty.urgent = true;

@@ -7,6 +7,7 @@
 //! An entry becomes a [`fragment::Fragment`] once; a document is a head, the fragments in order, and a tail.
 
 mod atom;
+pub mod discreet;
 pub mod fragment;
 pub mod guard;
 mod json_feed;
@@ -14,6 +15,7 @@ pub mod opml;
 pub mod page;
 mod rss;
 pub mod text;
+pub mod troubles;
 
 use std::collections::BTreeSet;
 

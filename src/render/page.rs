@@ -1,8 +1,12 @@
 //! Pages: what people see in a browser. No script, one stylesheet, plain links; made for a strict
-//! Content-Security-Policy (`default-src 'none'; style-src 'self'; img-src * data:; media-src *`).
+//! Content-Security-Policy (`default-src 'none'; style-src 'self'; img-src * data:; media-src *`): drawings are inline SVG
+//! that the stylesheet colours, nothing carries a style of its own.
 //!
 //! The types are plain data: whoever serves a page fills them in. Times are shown in [`Site::timezone`].
 
+mod fit;
+mod spark;
+mod status;
 mod view;
 
 use chrono_tz::Tz;
@@ -55,16 +59,26 @@ pub struct EntryLine {
     /// Its id, for `/entries/ID`; `None`: no such page is offered.
     pub id: Option<String>,
     pub also_in: Vec<AlsoIn>,
+    /// Where it stands, as a word above it; empty where the page says so itself.
+    pub sections: Vec<SectionLink>,
 }
 
-/// `/`: all sections with their newest entries.
+/// Other pages of the same list, as paths below the base.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pager {
+    pub newer: Option<String>,
+    pub older: Option<String>,
+}
+
+/// `/`: the newest entries of the whole site by day, and beside them all sections.
 #[derive(Debug, Clone)]
 pub struct SitePage {
     pub site: Site,
     pub description: Option<String>,
     pub sections: Vec<SectionCard>,
-    /// Entries of the whole site, newest first; shown when there are no sections.
+    /// Entries of the whole site, newest first.
     pub newest: Vec<EntryLine>,
+    pub pager: Pager,
     /// Where the configuration is read from or looked for, as words for the operator of an empty site.
     pub configuration: Option<String>,
 }
@@ -90,6 +104,7 @@ pub struct SectionPage {
     pub description: Option<String>,
     pub language: Option<String>,
     pub entries: Vec<EntryLine>,
+    pub pager: Pager,
 }
 
 /// `/articles/SLUG`: a local article.
@@ -142,16 +157,22 @@ pub struct EntryPage {
     pub effective: Time,
     pub updated: Time,
     pub sections: Vec<SectionLink>,
+    /// Why it stands there, or nowhere: a sentence a step.
+    pub steps: Vec<String>,
     pub also_in: Vec<AlsoIn>,
 }
 
-/// `/status`: how every source is.
+/// `/status`: how every source is; those in trouble first.
 #[derive(Debug, Clone)]
 pub struct StatusPage {
     pub site: Site,
+    /// Of one page of the table.
     pub sources: Vec<SourceRow>,
+    /// Of all sources, so many of each mark.
+    pub counts: Vec<(Mark, usize)>,
     /// Sentences about the daemon as a whole (entries left out of a feed, a section that could not be published).
     pub notices: Vec<String>,
+    pub pager: Pager,
 }
 
 /// One source on the status page.
@@ -165,24 +186,40 @@ pub struct SourceRow {
     pub last_try: Option<Time>,
     /// Outcome of the last try, in words; never an address of others.
     pub outcome: String,
+    /// "nothing new for 12 days; its usual gap is 3 h".
+    pub silence: Option<String>,
     /// In a row.
     pub failures: u32,
+    /// Since when it fails.
+    pub since: Option<Time>,
     pub next_poll: Option<Time>,
     /// Why then.
     pub why: String,
     /// Entries in the store.
     pub entries: u64,
+    /// When the newest of them came out.
+    pub newest: Option<Time>,
+    /// Entries by day, oldest first, today last; none where nothing is known.
+    pub days: Vec<u32>,
 }
 
-/// A source's health at a glance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A source's health at a glance, in the order of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    Well,
-    /// Not asked yet.
-    Waiting,
     Failing,
     /// The publisher said 410.
     Gone,
+    /// It answers, but has been silent for much longer than usual.
+    Quiet,
+    /// Not asked yet.
+    Waiting,
+    Well,
+}
+
+/// The place of a source's row on the status page, whatever it is called.
+pub fn anchor(source: &str) -> String {
+    let hash = blake3::hash(source.as_bytes()).to_hex();
+    format!("s{}", hash.get(..12).unwrap_or_default())
 }
 
 /// An error in the dress of the site.
@@ -225,7 +262,7 @@ pub fn entry_page(page: &EntryPage) -> String {
 
 /// `/status`
 pub fn status_page(page: &StatusPage) -> String {
-    view::status(page)
+    status::status(page)
 }
 
 /// For any path that cannot be answered.

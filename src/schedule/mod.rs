@@ -10,6 +10,7 @@
 //! moved    permanent redirects: adopted after three agreeing successes, left after three failures
 //! found    the feed that a web page led to: looked for once, then asked in its place
 //! cron     the operator's word
+//! health   a source at a glance: quiet told from broken
 //! learned  the rate that a host allows, from its refusals
 //! queue    due sources in buckets of their hosts, so that none delays another
 //! ```
@@ -17,6 +18,7 @@
 pub mod backoff;
 pub mod cron;
 pub mod found;
+pub mod health;
 pub mod hints;
 pub mod learned;
 pub mod moved;
@@ -30,6 +32,7 @@ use url::Url;
 pub use backoff::{Failure, Outage};
 pub use cron::{CronError, CronLine};
 pub use found::Found;
+pub use health::Health;
 pub use hints::Freshness;
 pub use moved::Moved;
 

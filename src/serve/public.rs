@@ -24,8 +24,8 @@ pub enum Wanted {
     Entry { id: String },
     /// `/SECTION/archive/N/NAME`
     Archive { section: String, number: u64, name: &'static str },
-    /// `/status`
-    Status,
+    /// `/status`, and further pages of it as `/status/N`.
+    Status { page: usize },
     /// An error in the dress of the site.
     Error { status: u16, title: &'static str, advice: String },
 }
@@ -216,7 +216,11 @@ fn allowed(mut response: Response) -> Response {
 
 fn wanted(path: &str) -> Option<Wanted> {
     if path == "status" {
-        return Some(Wanted::Status);
+        return Some(Wanted::Status { page: 1 });
+    }
+    if let Some(number) = path.strip_prefix("status/") {
+        let page = number.parse().ok().filter(|page| *page > 1 && !number.starts_with(['+', '0']))?;
+        return Some(Wanted::Status { page });
     }
     if let Some(id) = path.strip_prefix("entries/") {
         return decode(id).map(|id| Wanted::Entry { id });
@@ -296,6 +300,11 @@ mod tests {
             check(wrong, None);
         }
         check("a/archive/99999999999999999999999/rss.xml", None);
+        check("status", Some(Wanted::Status { page: 1 }));
+        check("status/2", Some(Wanted::Status { page: 2 }));
+        for nowhere in ["status/", "status/1", "status/+2", "status/02", "status/x"] {
+            check(nowhere, None);
+        }
         check("articles/%ff", None);
         check("articles/%0", None);
         check("articles/", None);

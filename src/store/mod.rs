@@ -4,6 +4,7 @@
 //! door's validators, `websub`'s subscriptions). Decides nothing but what only a unique index can: which of two
 //! sources owns a published id, which of two articles a slug. Every time is passed in.
 
+mod activity;
 mod aliases;
 mod apply;
 mod archives;
@@ -19,6 +20,7 @@ mod push;
 mod retention;
 mod revisions;
 mod sources;
+mod spells;
 mod sqlite;
 pub mod upkeep;
 mod stories;
@@ -33,6 +35,7 @@ use crate::fetch::http::Validators;
 use crate::model::{Entry, EntryId, Origin, Time};
 use crate::schedule::Poll;
 
+pub use activity::{Activity, DAYS};
 pub use apply::{Applied, Refresh};
 pub use archives::{ArchiveRow, Reach, Standings};
 pub use copies::Manners;
@@ -40,6 +43,7 @@ pub use hits::RuleHits;
 pub use retention::Pruned;
 pub use revisions::StoredRevision;
 pub use sources::{SectionRow, SourceRow};
+pub use spells::{Spell, Spells};
 pub use sqlite::Store;
 pub use windows::Shown;
 

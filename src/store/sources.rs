@@ -156,7 +156,8 @@ impl Store {
 }
 
 const SOURCE: &str = "SELECT s.id, s.name, s.feed_id, s.origin, s.state,
-    (SELECT count(*) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL),
+    (SELECT count(*) FROM entry e INDEXED BY entry_by_source WHERE e.source = s.id)
+        - (SELECT count(*) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NOT NULL),
     (SELECT max(e.effective) FROM entry e WHERE e.source = s.id AND e.withdrawn IS NULL), s.place FROM source s";
 
 fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
@@ -197,7 +198,7 @@ pub(super) fn write_state(
         .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
     let sql = "UPDATE source SET state = ?2, last_read = coalesce(?3, last_read) WHERE id = ?1";
     db.prepare_cached(sql)?.execute(params![row, json, read.map(|read| read.timestamp())])?;
-    Ok(())
+    super::spells::note(db, row, state)
 }
 
 pub(super) fn meta(db: &Connection, key: &str) -> Result<Option<String>, StoreError> {

@@ -42,6 +42,7 @@ fn line(title: &str, summary: &str, origin: &str, published: &str) -> EntryLine 
         language: None,
         id: Some("tag:wire.example,2026:1".into()),
         also_in: Vec::new(),
+        sections: Vec::new(),
     }
 }
 
@@ -85,13 +86,17 @@ fn card(name: &str, title: &str, description: &str, newest: Vec<EntryLine>) -> S
 }
 
 fn site_with(sections: Vec<SectionCard>) -> String {
-    let site = Site { sections: if sections.is_empty() { Vec::new() } else { site().sections }, ..site() };
+    let is_empty = sections.is_empty();
+    let site = Site { sections: if is_empty { Vec::new() } else { site().sections }, ..site() };
+    let mut newest = if is_empty { Vec::new() } else { lines() };
+    newest.iter_mut().zip(&site.sections).for_each(|(line, section)| line.sections = vec![section.clone()]);
     site_page(&SitePage {
         site,
-        description: Some("What four desks have read for you.".into()).filter(|_| !sections.is_empty()),
+        description: Some("What four desks have read for you.".into()).filter(|_| !is_empty),
         sections,
-        newest: Vec::new(),
-        configuration: Some("/etc/newsdesk/newsdesk.toml".into()),
+        newest,
+        pager: Pager::default(),
+        configuration: Some("/etc/newsdesk/newsdesk.toml".into()).filter(|_| is_empty),
     })
 }
 
@@ -103,6 +108,7 @@ fn section_with(language: &str, entries: Vec<EntryLine>) -> String {
         description: Some("What is decided, by whom, and what it costs.".into()),
         language: Some(language.into()),
         entries,
+        pager: Pager { newer: None, older: Some("politics/archive/7/".into()) },
     })
 }
 
@@ -119,22 +125,30 @@ fn rtl_section() -> String {
         description: Some("كتب وأفلام وموسيقى".into()),
         language: Some("ar".into()),
         entries,
+        pager: Pager { newer: Some("%D8%AB%D9%82%D8%A7%D9%81%D8%A9/".into()), older: None },
     })
 }
 
 fn article() -> String {
-    let content = "<p>The vote took nine minutes. It had been expected to take all night, and the chamber's kitchen had been told to stay open until four.</p>\n\
+    let content = Html(ARTICLE.into());
+    article_with(content)
+}
+
+const ARTICLE: &str = "<p>The vote took nine minutes. It had been expected to take all night, and the chamber's kitchen had been told to stay open until four.</p>\n\
         <p>Members filed out past the soup. “I have never seen the like,” said one of them, who had; see <a href=\"https://parliament.example/votes\">the record</a>.</p>\n\
         <h2>What it costs</h2>\n<ul><li>Roads: 4 billion</li><li>Schools: 7 billion</li></ul>\n\
         <blockquote><p>A budget is a letter to people who cannot yet write back.</p></blockquote>\n\
         <p>The upper house takes it up on <em>Monday</em>.</p>";
+
+/// The page of an article with this text.
+pub fn article_with(content: Html) -> String {
     let link = |name: &str, title: &str| SectionLink { name: name.into(), title: title.into() };
     article_page(&ArticlePage {
         site: site(),
         path: "articles/budget-passes".into(),
         title: "Budget passes after the shortest debate in a generation".into(),
         summary: Some("The vote took nine minutes. It had been expected to take all night.".into()),
-        content: Html(content.into()),
+        content,
         authors: vec![
             Person { name: Some("Jane Doe".into()), ..Person::default() },
             Person {
@@ -181,6 +195,7 @@ fn provenance() -> String {
         effective: at("2026-03-27T22:20:00Z"),
         updated: at("2026-03-27T22:20:00Z"),
         sections: vec![SectionLink { name: "world".into(), title: "World".into() }],
+        steps: vec!["source wire belongs to world".into(), "rule 2 takes it out of politics".into()],
         also_in: vec![AlsoIn { name: "The Other Wire".into(), link: "https://other.example/strike".into() }],
     })
 }
@@ -193,29 +208,37 @@ fn health() -> String {
         last_success: Some(at("2026-03-28T09:30:00Z")).filter(|_| mark != Mark::Waiting),
         last_try: Some(at("2026-03-28T09:45:00Z")).filter(|_| mark != Mark::Waiting),
         outcome: outcome.into(),
+        silence: (mark == Mark::Quiet).then(|| "nothing new for 12 days; its usual gap is 3 h".into()),
         failures,
+        since: Some(at("2026-03-27T03:00:00Z")).filter(|_| failures > 0),
         next_poll: Some(at("2026-03-28T10:15:00Z")),
         why: why.into(),
         entries: 1234,
+        newest: Some(at("2026-03-28T09:15:00Z")).filter(|_| mark != Mark::Waiting),
+        days: (0..30).map(|day| if mark == Mark::Waiting { 0 } else { day * day % 7 }).collect(),
     };
     let mut folder = row("articles", Mark::Well, "6 files, nothing new", 0, "watched; re-scanned at 04:10");
     folder.link = None;
+    folder.last_try = folder.last_success;
     status_page(&StatusPage {
         site: site(),
+        counts: vec![(Mark::Failing, 1), (Mark::Gone, 1), (Mark::Quiet, 1), (Mark::Waiting, 1), (Mark::Well, 2)],
         sources: vec![
-            folder,
-            row("The Wire", Mark::Well, "304, nothing new", 0, "half of its usual gap of 1 h"),
             row("Slow Times", Mark::Failing, "fetch: no answer within 15 s", 4, "4 failures: 15 min × 2⁴, then jitter"),
             row("Old Planet", Mark::Gone, "the publisher says that it is gone (410)", 1, "asked again once a month"),
+            row("Monthly", Mark::Quiet, "304, nothing new", 0, "silent for 12 days"),
             row("أخبار", Mark::Waiting, "", 0, "first poll"),
+            folder,
+            row("The Wire", Mark::Well, "304, nothing new", 0, "half of its usual gap of 1 h"),
         ],
         notices: vec![
             "politics: one entry of “The Wire” was left out of the feeds: its link is not an absolute URL".into(),
         ],
+        pager: Pager { newer: None, older: Some("status/2".into()) },
     })
 }
 
-fn pages() -> Vec<(&'static str, String)> {
+pub fn pages() -> Vec<(&'static str, String)> {
     let some = |n: usize| lines().into_iter().take(n).collect::<Vec<_>>();
     let cards = vec![
         card("politics", "Politics", "What is decided, by whom, and what it costs.", some(3)),

@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use chrono::{Datelike, NaiveDate};
 
-use super::{
-    ArticlePage, EntryLine, EntryPage, ErrorPage, Mark, Named, SectionCard, SectionPage, Site, SitePage, SourceRow,
-    StatusPage,
-};
+use super::{ArticlePage, EntryLine, EntryPage, ErrorPage, Named, SectionCard, SectionPage, Site, SitePage, fit};
 use crate::model::{AlsoIn, Enclosure, Person, Time};
 use crate::render::{self, text};
 
@@ -18,8 +15,8 @@ pub(super) fn site(page: &SitePage) -> String {
     frame.here = "/".to_owned();
     frame.description = page.description.as_deref();
     frame.canonical = Some(page.site.url.clone());
-    frame.feeds = page.site.feeds_below("", &page.site.title);
-    finish(SiteTemplate { page, frame })
+    let days = days(&page.site, &page.newest);
+    finish(SiteTemplate { page, frame, days })
 }
 
 pub(super) fn section(page: &SectionPage) -> String {
@@ -29,7 +26,8 @@ pub(super) fn section(page: &SectionPage) -> String {
     frame.description = page.description.as_deref();
     frame.canonical = Some(text::url(&format!("{}{}", page.site.url, page.path)).into_owned());
     frame.feeds = page.site.feeds_below(&page.path, &page.title);
-    finish(SectionTemplate { page, frame, days: days(page) })
+    let days = days(&page.site, &page.entries);
+    finish(SectionTemplate { page, frame, days })
 }
 
 pub(super) fn article(page: &ArticlePage) -> String {
@@ -37,9 +35,9 @@ pub(super) fn article(page: &ArticlePage) -> String {
     frame.description = page.summary.as_deref();
     frame.canonical = Some(text::url(&format!("{}{}", page.site.url, page.path)).into_owned());
     let sections = page.sections.iter();
-    frame.feeds = sections
-        .flat_map(|section| page.site.feeds_below(&format!("{}/", text::segment(&section.name)), &section.title))
-        .collect();
+    let of_sections = sections
+        .flat_map(|section| page.site.feeds_below(&format!("{}/", text::segment(&section.name)), &section.title));
+    frame.feeds = of_sections.chain(frame.feeds).collect();
     let seen = text::visible(&page.content.0, DECK_COMPARED);
     let shown = |words: &&str| !seen.is_empty() && seen.starts_with(&text::excerpt_start(words, DECK_COMPARED / 2));
     let image = page.image.as_deref().filter(|url| may_link(url) && !page.content.0.contains(*url));
@@ -49,6 +47,7 @@ pub(super) fn article(page: &ArticlePage) -> String {
         lang: language,
         deck: page.summary.as_deref().filter(|words| !shown(words)),
         image,
+        content: fit::fit(&page.content.0),
         files: page.enclosures.iter().filter(|file| may_link(&file.url)).map(File::of).collect(),
         page,
         frame,
@@ -71,11 +70,6 @@ pub(super) fn entry(page: &EntryPage) -> String {
     finish(EntryTemplate { link: href(&page.link), lang, dates, page, frame })
 }
 
-pub(super) fn status(page: &StatusPage) -> String {
-    let frame = Frame::new(&page.site, "status", "Status");
-    finish(StatusTemplate { summary: health(&page.sources), page, frame })
-}
-
 pub(super) fn error(page: &ErrorPage) -> String {
     let mut frame = Frame::new(&page.site, "reading", &page.title);
     frame.hidden = true;
@@ -83,12 +77,21 @@ pub(super) fn error(page: &ErrorPage) -> String {
 }
 
 /// Writing into a string cannot fail. Characters that no document may hold are removed here, for all pages.
-fn finish(template: impl Template) -> String {
+pub(super) fn finish(template: impl Template) -> String {
     let page = template.render().unwrap_or_default();
-    match text::xml(&page) {
+    let page = match text::xml(&page) {
         Cow::Borrowed(_) => page,
         Cow::Owned(clean) => clean,
+    };
+    // HTML forbids these as well; they are rare, and looked for only where something like them is.
+    if !page.chars().any(is_noncharacter) {
+        return page;
     }
+    page.chars().filter(|c| !is_noncharacter(*c)).collect()
+}
+
+fn is_noncharacter(c: char) -> bool {
+    ('\u{FDD0}'..='\u{FDEF}').contains(&c) || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
 /// Visible characters by which a summary is recognised as the beginning of the text.
@@ -99,6 +102,7 @@ const DECK_COMPARED: usize = 120;
 struct SiteTemplate<'a> {
     page: &'a SitePage,
     frame: Frame<'a>,
+    days: Vec<Day<'a>>,
 }
 
 #[derive(Template)]
@@ -116,6 +120,7 @@ struct ArticleTemplate<'a> {
     frame: Frame<'a>,
     lang: Option<String>,
     rtl: bool,
+    content: String,
     /// The summary, where it is not the beginning of the text anyway.
     deck: Option<&'a str>,
     image: Option<&'a str>,
@@ -133,14 +138,6 @@ struct EntryTemplate<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "status.html")]
-struct StatusTemplate<'a> {
-    page: &'a StatusPage,
-    frame: Frame<'a>,
-    summary: String,
-}
-
-#[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorTemplate<'a> {
     page: &'a ErrorPage,
@@ -148,26 +145,26 @@ struct ErrorTemplate<'a> {
 }
 
 /// What is around every page.
-struct Frame<'a> {
-    site: &'a Site,
+pub(super) struct Frame<'a> {
+    pub(super) site: &'a Site,
     /// Class of `main`.
-    kind: &'static str,
-    headline: String,
-    title: String,
+    pub(super) kind: &'static str,
+    pub(super) headline: String,
+    pub(super) title: String,
     language: Option<String>,
-    rtl: bool,
-    description: Option<&'a str>,
-    canonical: Option<String>,
-    /// Autodiscovery, Atom first.
-    feeds: Vec<FeedLink>,
+    pub(super) rtl: bool,
+    pub(super) description: Option<&'a str>,
+    pub(super) canonical: Option<String>,
+    /// Autodiscovery, Atom first: the page's own, else the site's.
+    pub(super) feeds: Vec<FeedLink>,
     /// Path of the section that is open, or "/".
     here: String,
     /// Not for search engines.
-    hidden: bool,
+    pub(super) hidden: bool,
 }
 
 impl<'a> Frame<'a> {
-    fn new(site: &'a Site, kind: &'static str, headline: &str) -> Self {
+    pub(super) fn new(site: &'a Site, kind: &'static str, headline: &str) -> Self {
         let headline = if headline.trim().is_empty() { "Untitled" } else { headline };
         let title = match headline == site.title {
             true => headline.to_owned(),
@@ -182,7 +179,7 @@ impl<'a> Frame<'a> {
             rtl: false,
             description: None,
             canonical: None,
-            feeds: Vec::new(),
+            feeds: site.feeds_below("", &site.title),
             here: String::new(),
             hidden: false,
         };
@@ -190,12 +187,23 @@ impl<'a> Frame<'a> {
         frame
     }
 
-    fn is_front(&self) -> bool {
+    pub(super) fn is_front(&self) -> bool {
         self.here == "/"
     }
 
-    fn is_open(&self, section: &str) -> bool {
+    pub(super) fn is_open(&self, section: &str) -> bool {
         self.here == text::segment(section)
+    }
+
+    /// What the page is written in. Where nobody said, our own words are what is known of it.
+    pub(super) fn lang(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
+
+    /// Of foreign words whose language nobody stated: that of the site, where it has one; else unknown, which HTML
+    /// writes as an empty tag.
+    fn is_unspoken(&self) -> bool {
+        self.language.is_none()
     }
 
     /// The page's language, if it is known.
@@ -208,16 +216,16 @@ impl<'a> Frame<'a> {
 }
 
 /// One document, as autodiscovery and as something to subscribe to.
-struct FeedLink {
+pub(super) struct FeedLink {
     /// "Atom"
-    name: &'static str,
-    kind: &'static str,
-    title: String,
-    href: String,
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) title: String,
+    pub(super) href: String,
 }
 
 impl Site {
-    fn section_path(&self, name: &str) -> String {
+    pub(super) fn section_path(&self, name: &str) -> String {
         format!("{}{}/", self.base_path, text::segment(name))
     }
 
@@ -244,7 +252,7 @@ impl Site {
         self.feeds_below(&format!("{}/", text::segment(&section.name)), &section.title)
     }
 
-    fn machine(&self, time: &Time) -> String {
+    pub(super) fn machine(&self, time: &Time) -> String {
         text::rfc3339(*time)
     }
 
@@ -259,15 +267,20 @@ impl Site {
     }
 
     /// `27 Mar 2026, 10:05`
-    fn short(&self, time: &Time) -> String {
+    pub(super) fn short(&self, time: &Time) -> String {
         text::instant(*time).with_timezone(&self.timezone).format("%-d %b %Y, %H:%M").to_string()
+    }
+
+    /// `27 Mar`
+    fn short_day(&self, time: &Time) -> String {
+        text::instant(*time).with_timezone(&self.timezone).format("%-d %b").to_string()
     }
 
     fn day(&self, time: &Time) -> NaiveDate {
         text::instant(*time).with_timezone(&self.timezone).date_naive()
     }
 
-    fn zone(&self) -> &'static str {
+    pub(super) fn zone(&self) -> &'static str {
         self.timezone.name()
     }
 }
@@ -277,21 +290,24 @@ struct Day<'a> {
     /// `2026-03-27`
     date: String,
     anchor: String,
-    /// `Friday, 27 March 2026`
+    /// `Friday`
+    weekday: String,
+    /// `27 March 2026`
     heading: String,
     entries: Vec<&'a EntryLine>,
 }
 
 /// By day, newest first; the order within a day is that of the feed.
-fn days(page: &SectionPage) -> Vec<Day<'_>> {
+fn days<'a>(site: &Site, entries: &'a [EntryLine]) -> Vec<Day<'a>> {
     let mut by_day: BTreeMap<NaiveDate, Vec<&EntryLine>> = BTreeMap::new();
-    for entry in &page.entries {
-        by_day.entry(page.site.day(&entry.published)).or_default().push(entry);
+    for entry in entries {
+        by_day.entry(site.day(&entry.published)).or_default().push(entry);
     }
     let day = |(date, entries): (NaiveDate, Vec<_>)| Day {
         date: date.format("%Y-%m-%d").to_string(),
         anchor: format!("d{:04}{:02}{:02}", date.year(), date.month(), date.day()),
-        heading: date.format("%A, %-d %B %Y").to_string(),
+        weekday: date.format("%A").to_string(),
+        heading: date.format("%-d %B %Y").to_string(),
         entries,
     };
     by_day.into_iter().rev().map(day).collect()
@@ -346,12 +362,6 @@ impl AlsoIn {
     }
 }
 
-impl SourceRow {
-    fn href(&self) -> Option<&str> {
-        self.link.as_deref().filter(|url| may_link(url))
-    }
-}
-
 impl Person {
     fn href(&self) -> Option<&str> {
         self.uri.as_deref().filter(|url| may_link(url))
@@ -365,42 +375,6 @@ impl Person {
 impl SectionCard {
     fn lang(&self) -> Option<String> {
         self.language.as_deref().and_then(text::language)
-    }
-}
-
-impl Mark {
-    fn class(self) -> &'static str {
-        match self {
-            Self::Well => "well",
-            Self::Waiting => "waiting",
-            Self::Failing => "failing",
-            Self::Gone => "gone",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Well => "Well",
-            Self::Waiting => "Not asked yet",
-            Self::Failing => "Failing",
-            Self::Gone => "Gone",
-        }
-    }
-}
-
-/// "412 sources: 400 well, 9 failing, 3 gone."
-fn health(sources: &[SourceRow]) -> String {
-    let marks =
-        [(Mark::Well, "well"), (Mark::Failing, "failing"), (Mark::Gone, "gone"), (Mark::Waiting, "not asked yet")];
-    let counts = marks.into_iter().filter_map(|(mark, word)| {
-        let count = sources.iter().filter(|source| source.mark == mark).count();
-        (count > 0).then(|| format!("{count} {word}"))
-    });
-    let counts: Vec<String> = counts.collect();
-    match sources.len() {
-        0 => "No sources.".to_owned(),
-        1 => format!("1 source: {}.", counts.join(", ")),
-        n => format!("{n} sources: {}.", counts.join(", ")),
     }
 }
 
@@ -450,7 +424,7 @@ fn clock(seconds: u64) -> String {
 }
 
 /// Only where a click can do no harm: never `javascript:` or `data:`.
-fn may_link(url: &str) -> bool {
+pub(super) fn may_link(url: &str) -> bool {
     let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
     text::has_scheme(url.as_bytes())
         && ["http", "https", "mailto", "ftp", "gemini", "gopher", "magnet", "news", "nntp", "tel"].contains(&&*scheme)
