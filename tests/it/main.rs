@@ -16,6 +16,7 @@ mod http;
 mod hub;
 mod origin;
 mod peer;
+mod polling;
 mod reload;
 mod render;
 mod render_pages;
