@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use desk::{Failure, LIMIT, now, stated};
+use newsdesk::duplicates::Clues;
 use newsdesk::changes::{ChangedEntry, Changes};
 use newsdesk::daemon::Newsdesk;
 use newsdesk::merge::{self, Candidate, Identity, current};
@@ -82,12 +83,13 @@ async fn measure(folder: &std::path::Path, size: usize) -> Result<(Duration, Dur
 
 /// The title of one entry is corrected.
 async fn change(desk: &Newsdesk, row: i64, run: usize, now: Time) -> Result<(), Failure> {
-    let stored = desk.store.entries(vec![row]).await?.pop().ok_or("gone")?;
+    let stored = desk.store.entries(None, vec![row]).await?.pop().ok_or("gone")?;
     let mut stated = stored.entry.stated;
     stated.title = format!("Corrected {run} times: {}", stated.title.rsplit(": ").next().unwrap_or_default());
     let (json, print) = identity::printed(&stated);
     let changed = ChangedEntry {
         row,
+        clues: Clues::of(&stated),
         first_seen: stored.entry.first_seen,
         key: None,
         aliases: Vec::new(),
@@ -124,7 +126,7 @@ async fn rendering(desk: &Newsdesk, row: i64, rows: &[i64]) -> Result<Duration, 
     let manner = Manner::of(&feed);
     let made = |stored| -> Fragment {
         let newsdesk::store::Stored { entry, origin, .. } = stored;
-        fragment::make(&merge::feed_entry(Candidate { entry, origin }, &desk.site), &manner)
+        fragment::make(&merge::feed_entry(Candidate { entry, origin, copies: Vec::new() }, &desk.site), &manner)
     };
     let shelf = desk.store.shelf(row).await?;
     let reach = Reach {
@@ -134,7 +136,7 @@ async fn rendering(desk: &Newsdesk, row: i64, rows: &[i64]) -> Result<Duration, 
         corrected: section.limit,
     };
     let mut kept: std::collections::HashMap<i64, Fragment> =
-        desk.store.entries(rows.to_vec()).await?.into_iter().map(|stored| (stored.row, made(stored))).collect();
+        desk.store.entries(None, rows.to_vec()).await?.into_iter().map(|stored| (stored.row, made(stored))).collect();
     let mut times = Vec::new();
     for run in 0..RUNS * 5 {
         let changed = rows[(run * 37) % rows.len()];
@@ -142,7 +144,7 @@ async fn rendering(desk: &Newsdesk, row: i64, rows: &[i64]) -> Result<Duration, 
         let found = desk.store.standings(row, reach).await?;
         let current =
             current::current(&section, &found.shelf, found.window, found.latest, found.corrected, &|_| 0, now());
-        for stored in desk.store.entries(vec![changed]).await? {
+        for stored in desk.store.entries(None, vec![changed]).await? {
             kept.insert(stored.row, made(stored));
         }
         let fragments: Vec<Fragment> =

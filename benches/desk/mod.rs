@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta};
+use newsdesk::duplicates::Clues;
 use newsdesk::changes::{Changes, NewEntry};
 use newsdesk::config::{self, Locations};
 use newsdesk::daemon::Newsdesk;
@@ -92,6 +93,7 @@ pub async fn fill(desk: &Newsdesk, entries: usize) -> Result<(), Failure> {
                 updated: date(n),
                 slug: None,
                 sections: vec![String::new(), "news".to_owned()],
+                clues: Clues::of(&stated),
                 stated,
             }
         });

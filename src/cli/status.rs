@@ -46,6 +46,9 @@ pub struct Row {
     pub mark: String,
     pub last_success: Option<Time>,
     pub last_try: Option<Time>,
+    /// Of the last answer; `null`: there was none, or the source is a folder.
+    #[serde(default)]
+    pub http_status: Option<u16>,
     /// In words.
     pub outcome: String,
     /// Which step failed; `null` after a success.
@@ -120,6 +123,7 @@ fn row(row: SourceRow) -> Row {
         mark: mark.to_owned(),
         last_success: state.last_success,
         last_try: state.last_try,
+        http_status: state.http_status,
         outcome: state.outcome,
         since: state.trouble.as_ref().map(|trouble| trouble.since),
         stage: state.trouble.map(|trouble| trouble.stage),

@@ -305,7 +305,8 @@ fn shared_hosts(settings: &Settings) -> BTreeSet<String> {
     let mut hosts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for source in &settings.sources {
         if let Place::Feed(url) = &source.place {
-            hosts.entry(queue::bucket(url)).or_default().push(&source.name);
+            // Names of one domain share a budget, but no connection.
+            hosts.entry(url.origin().ascii_serialization()).or_default().push(&source.name);
         }
     }
     hosts.into_values().filter(|names| names.len() > 1).flatten().map(str::to_owned).collect()

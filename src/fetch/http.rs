@@ -24,6 +24,7 @@ use super::head;
 pub use super::head::Validators;
 pub use super::names::Names;
 use super::names::{Guard, NameError, PORT};
+use super::trust;
 use crate::config::settings::{Credentials, FetchSettings, Secret};
 use crate::schedule::Freshness;
 pub use crate::schedule::moved::Hop;
@@ -137,7 +138,9 @@ pub enum DoorError {
     Proxy(String),
     #[error("[fetch] proxy")]
     ProxyAddress(#[source] address::Refused),
-    #[error("the HTTP client cannot be made; is the package ca-certificates installed?")]
+    #[error("secure connections cannot be made")]
+    Trust(#[source] rustls::Error),
+    #[error("the HTTP client cannot be made")]
     Client(#[source] reqwest::Error),
 }
 
@@ -152,8 +155,10 @@ impl Door {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Arc::new(Guard { names, allow: settings.allow_networks.clone() });
         let agent = user_agent(contact)?;
+        let trust = trust::config().map_err(DoorError::Trust)?;
         let client = |idle: usize| {
             let mut builder = Client::builder()
+                .tls_backend_preconfigured(trust.clone())
                 .user_agent(agent.clone())
                 .default_headers(HeaderMap::from_iter([(
                     header::ACCEPT_ENCODING,

@@ -11,6 +11,7 @@
 //! error     what can go wrong, in words
 //! names     names into addresses that may be contacted
 //! address   the guard: which addresses are contacted at all
+//! trust     the authorities that prove who a server is
 //! folder    article files
 //! watch     which of them were saved just now
 //! ```
@@ -23,6 +24,7 @@ pub mod folder;
 mod head;
 pub mod http;
 mod names;
+mod trust;
 pub mod watch;
 
 pub use http::{Answer, Door, FetchError, Request, Validators};

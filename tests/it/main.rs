@@ -17,6 +17,7 @@ mod hub;
 mod markup;
 mod origin;
 mod peer;
+mod polling;
 mod readers;
 mod reload;
 mod render;

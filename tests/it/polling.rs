@@ -1,0 +1,194 @@
+//! Manners and memory of polls, seen through the real binary: what is asked again, when, of whom, and with what.
+
+use newsdesk::schedule::first_poll;
+
+use crate::origin::{Asked, Behaviour};
+use crate::support::{Desk, atom, row, until};
+
+const DATE: &str = "2026-03-01T00:00:00Z";
+
+fn source(desk: &Desk, name: &str, path: &str) -> String {
+    format!("[[source]]\nname = \"{name}\"\nurl = \"{}\"\nsections = [\"news\"]\n", desk.origin.url(path))
+}
+
+fn configure(desk: &Desk, sources: &str) {
+    desk.configure(&format!("[[section]]\nname = \"news\"\n{sources}"));
+}
+
+/// An update of everything, and the row of a source afterwards.
+fn update(desk: &Desk, name: &str) -> serde_json::Value {
+    desk.run(&["update"]);
+    row(&desk.run(&["status", "--json"]).json(), name)
+}
+
+fn of<'a>(asked: &'a [Asked], path: &str) -> Vec<&'a Asked> {
+    asked.iter().filter(|asked| asked.path == path).collect()
+}
+
+#[test]
+fn a_feed_that_moves_for_good_is_followed_and_left_again() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/old"));
+    desk.origin.redirect("/old", 301, "/new");
+    desk.origin.answer("/new", 200, &[("ETag", "\"1\"")], atom("Wires", &[("tag:w,1", "One", DATE)]));
+    for polls in 1..=3 {
+        assert_eq!(desk.origin.count("/old"), polls - 1);
+        update(&desk, "wires");
+    }
+    let told = update(&desk, "wires");
+    assert_eq!(desk.origin.count("/old"), 3, "after three agreeing polls the new address is asked");
+    let line = format!("url = \"{}\"", desk.origin.url("/new"));
+    assert!(told["advice"].as_str().unwrap().contains(&line), "{told}");
+    assert!(desk.run(&["status"]).out.contains(&line));
+    // Three failures there, and the configured one is asked again.
+    desk.origin.answer("/new", 500, &[], "");
+    for _ in 0..3 {
+        update(&desk, "wires");
+    }
+    assert_eq!(desk.origin.count("/old"), 3);
+    desk.origin.answer("/old", 200, &[], atom("Wires", &[("tag:w,1", "One", DATE)]));
+    let told = update(&desk, "wires");
+    assert_eq!((told["mark"].as_str(), told["advice"].is_null()), (Some("well"), true), "{told}");
+    assert_eq!(desk.origin.count("/old"), 4);
+}
+
+#[test]
+fn validators_are_of_a_document_that_was_read_and_of_no_other() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/feed"));
+    let feed = atom("Wires", &[("tag:w,1", "One", DATE)]);
+    desk.origin.answer("/feed", 200, &[("ETag", "\"1\""), ("Last-Modified", "yesterday")], &feed);
+    update(&desk, "wires");
+    // A page in its place, with validators of its own: a failure, and nothing is remembered of it.
+    desk.origin.answer("/feed", 200, &[("ETag", "\"page\"")], "<!doctype html><title>Maintenance</title>");
+    update(&desk, "wires");
+    desk.origin.answer("/feed", 200, &[], &feed);
+    update(&desk, "wires");
+    // The same bytes without validators: replaced together, by nothing.
+    update(&desk, "wires");
+    let sent: Vec<_> = of(&desk.origin.asked(), "/feed")
+        .iter()
+        .map(|asked| {
+            (asked.field("if-none-match").map(str::to_owned), asked.field("if-modified-since").map(str::to_owned))
+        })
+        .collect();
+    let first = (Some("\"1\"".to_owned()), Some("yesterday".to_owned()));
+    assert_eq!(sent, [(None, None), first.clone(), first, (None, None)]);
+
+    // Another address under the same name: what was remembered is not of it.
+    desk.origin.answer("/feed", 200, &[("ETag", "\"2\"")], &feed);
+    update(&desk, "wires");
+    configure(&desk, &source(&desk, "wires", "/other"));
+    desk.origin.on("/other", Behaviour::Tagged { etag: "\"2\"".to_owned(), body: feed.replace("One", "Two").into() });
+    update(&desk, "wires");
+    assert_eq!(of(&desk.origin.asked(), "/other")[0].field("if-none-match"), None);
+    assert!(desk.run(&["status"]).out.contains("1 changed"), "what it holds was read");
+}
+
+#[test]
+fn a_reader_that_reads_otherwise_asks_once_unconditionally() {
+    let desk = Desk::new();
+    let sources = source(&desk, "wires", "/feed");
+    configure(&desk, &sources);
+    let body = atom("Wires", &[("tag:w,1", "One", DATE)]).into_bytes();
+    desk.origin.on("/feed", Behaviour::Tagged { etag: "\"1\"".to_owned(), body });
+    update(&desk, "wires");
+    update(&desk, "wires");
+    desk.configure(&format!("tracking-parameters = [\"from\"]\n[[section]]\nname = \"news\"\n{sources}"));
+    update(&desk, "wires");
+    update(&desk, "wires");
+    // A title is no other way to read a feed.
+    desk.configure(&format!(
+        "tracking-parameters = [\"from\"]\n[[section]]\nname = \"news\"\ntitle = \"N\"\n{sources}"
+    ));
+    update(&desk, "wires");
+    let conditional: Vec<bool> =
+        desk.origin.asked().iter().map(|asked| asked.field("if-none-match").is_some()).collect();
+    assert_eq!(conditional, [false, true, false, true, true]);
+}
+
+#[test]
+fn a_parked_host_is_left_alone_by_all_its_sources_over_a_restart() {
+    let desk = Desk::new();
+    let host = format!("[hosts.\"{}\"]\nconnections = 1\n", desk.origin.address);
+    let sources: String = (0..5).map(|n| source(&desk, &format!("feed {n}"), &format!("/{n}"))).collect();
+    let sources = host + &sources;
+    configure(&desk, &sources);
+    for n in 0..5 {
+        desk.origin.answer(&format!("/{n}"), 429, &[("Retry-After", "3600")], "");
+    }
+    let asked = || desk.origin.asked().len();
+    let daemon = desk.serve();
+    until("one of them was told off", || (asked() == 1).then_some(()));
+    until("the host's wish is in the store", || {
+        let report = desk.run(&["status", "--json"]).json();
+        let told = report["sources"].as_array().unwrap().iter().filter(|row| row["http_status"] == 429).count();
+        (told == 1).then_some(())
+    });
+    assert!(daemon.stop().success());
+    // A new source of another host, that is asked after all of theirs would be.
+    let now = chrono::Utc::now();
+    let last = |name: &String| first_poll(name, now).at - now == chrono::TimeDelta::seconds(5);
+    let marker = (0..).map(|n| format!("marker {n}")).find(last).unwrap();
+    let url = format!("http://localhost:{}/marker", desk.origin.address.port());
+    configure(&desk, &(sources + &format!("[[source]]\nname = \"{marker}\"\nurl = \"{url}\"\n")));
+    let daemon = desk.serve();
+    until("the marker is asked", || (desk.origin.count("/marker") == 1).then_some(()));
+    let report = desk.run(&["status", "--json"]).json();
+    let mut why = report["sources"].as_array().unwrap().iter().filter_map(|row| row["why"].as_str());
+    assert!(why.any(|why| why.contains("parked by the host for 1 h")), "{report}");
+    assert!(daemon.stop().success());
+    assert_eq!(asked(), 2, "one of five, and the marker");
+}
+
+#[test]
+fn what_is_gone_is_shown_as_gone_and_its_entries_stay() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/feed"));
+    desk.origin.answer("/feed", 200, &[], atom("Wires", &[("tag:w,1", "One", DATE)]));
+    update(&desk, "wires");
+    desk.origin.answer("/feed", 410, &[], "");
+    let told = update(&desk, "wires");
+    assert_eq!((told["mark"].as_str(), told["http_status"].as_u64()), (Some("gone"), Some(410)), "{told}");
+    assert!(told["why"].as_str().unwrap().contains("asked again after a day"), "{told}");
+    let told = update(&desk, "wires");
+    assert!(told["why"].as_str().unwrap().contains("every month"), "{told}");
+    assert_eq!((told["entries"].as_u64(), told["failures"].as_u64()), (Some(1), Some(2)));
+    desk.origin.answer("/feed", 200, &[], atom("Wires", &[("tag:w,1", "One", DATE)]));
+    let told = update(&desk, "wires");
+    assert_eq!((told["mark"].as_str(), told["http_status"].as_u64()), (Some("well"), Some(200)), "{told}");
+}
+
+#[test]
+fn a_poll_that_is_killed_is_simply_repeated() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/feed"));
+    let body = atom("Wires", &[("tag:w,1", "One", DATE)]);
+    let (begin, rest) = body.split_at(body.len() / 2);
+    let head = format!("HTTP/1.1 200 OK\r\nETag: \"half\"\r\nContent-Length: {}\r\n\r\n{begin}", body.len());
+    desk.origin.on("/feed", Behaviour::Silence(head.into_bytes()));
+    let daemon = desk.serve();
+    until("it is being asked", || (desk.origin.count("/feed") == 1).then_some(()));
+    daemon.kill();
+    let told = row(&desk.run(&["status", "--json"]).json(), "wires");
+    assert!(told["last_try"].is_null() && told["next_poll"].is_null(), "nothing was written down: {told}");
+    desk.origin.answer("/feed", 200, &[], begin.to_owned() + rest);
+    let _daemon = desk.serve();
+    desk.until_titles("news", &["One"]);
+    assert_eq!(of(&desk.origin.asked(), "/feed")[1].field("if-none-match"), None, "half of it is no document");
+}
+
+#[test]
+fn the_environment_names_no_proxy() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/feed"));
+    desk.origin.answer("/feed", 200, &[], atom("Wires", &[("tag:w,1", "One", DATE)]));
+    let mut command = desk.command(&["update", "--json"]);
+    // Nobody listens there: with a proxy, nothing would come.
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(name, "http://127.0.0.1:9/");
+    }
+    let ran = crate::support::Ran::from(command.output().unwrap());
+    assert_eq!(ran.json()["sources"][0]["ok"], true, "{ran:?}");
+    assert_eq!(desk.origin.count("/feed"), 1);
+}
