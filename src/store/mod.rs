@@ -20,8 +20,8 @@ mod retention;
 mod revisions;
 mod sources;
 mod sqlite;
-pub mod upkeep;
 mod stories;
+pub mod upkeep;
 mod windows;
 
 use std::path::PathBuf;
