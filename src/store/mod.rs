@@ -22,8 +22,8 @@ mod revisions;
 mod sources;
 mod spells;
 mod sqlite;
-pub mod upkeep;
 mod stories;
+pub mod upkeep;
 mod windows;
 
 use std::path::PathBuf;
