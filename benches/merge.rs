@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use desk::{Failure, LIMIT, now, stated};
-use newsdesk::duplicates::Clues;
 use newsdesk::changes::{ChangedEntry, Changes};
 use newsdesk::daemon::Newsdesk;
+use newsdesk::duplicates::Clues;
 use newsdesk::merge::{self, Candidate, Identity, current};
 use newsdesk::model::{Paging, Time};
 use newsdesk::normalize::identity;
@@ -60,7 +60,8 @@ async fn measure(folder: &std::path::Path, size: usize) -> Result<(Duration, Dur
     let mut dirty = desk.everything().await?;
     desk.publish(&dirty, now()).await?;
     dirty.sections.retain(|name| name == "news");
-    (dirty.sources.clear(), dirty.slugs.clear());
+    dirty.sources.clear();
+    dirty.slugs.clear();
     let section = desk.store.section("news".into()).await?.ok_or("no section")?;
     let newest = desk.store.window(Shown::Section(section), LIMIT).await?;
     let rows: Vec<i64> = newest.iter().map(|stored| stored.row).collect();

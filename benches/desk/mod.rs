@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta};
-use newsdesk::duplicates::Clues;
 use newsdesk::changes::{Changes, NewEntry};
 use newsdesk::config::{self, Locations};
 use newsdesk::daemon::Newsdesk;
+use newsdesk::duplicates::Clues;
 use newsdesk::model::{Category, Html, Origin, Person, Stated, Time};
 use newsdesk::normalize::identity::{self, Key};
 use newsdesk::store::Refresh;
