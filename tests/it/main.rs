@@ -8,6 +8,7 @@ mod credentials;
 mod cron;
 mod daemon;
 mod discovery;
+mod docs;
 mod exchange;
 mod feeds;
 mod folder;
