@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::fetch::http::Validators;
 use crate::model::{Entry, EntryId, Origin, Time};
 use crate::schedule::Poll;
+use crate::websub::subscriber::Advertised;
 
 pub use activity::{Activity, DAYS};
 pub use apply::{Applied, Refresh};
@@ -127,6 +128,9 @@ pub struct SourceState {
     pub trouble: Option<Trouble>,
     /// What had to be repaired in the last document, in words.
     pub repairs: Vec<String>,
+    /// The hub that the last document named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<Advertised>,
 }
 
 /// Why the last try failed.

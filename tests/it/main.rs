@@ -18,6 +18,7 @@ mod markup;
 mod origin;
 mod peer;
 mod polling;
+mod push;
 mod readers;
 mod reload;
 mod render;
