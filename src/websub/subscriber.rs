@@ -280,10 +280,10 @@ impl Subscription {
     pub fn not_taken(&mut self, status: Option<u16>, retry_after: Option<TimeDelta>, now: Time) {
         if self.phase == Phase::Leaving && matches!(status, Some(400..=499)) {
             // It does not know us any more.
-            (self.lease_until, self.due) = (None, now);
+            (self.lease_until, self.asked, self.due) = (None, None, now);
         }
         // It may have confirmed before it answered.
-        if self.asked.take().is_some() && self.due > now {
+        if self.asked.take().is_some() {
             self.due = now + self.patience(now).max(retry_after.unwrap_or_default().min(LONGEST_WAIT));
         }
     }
