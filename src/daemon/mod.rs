@@ -22,6 +22,7 @@ mod run;
 pub mod search;
 mod status;
 mod stories;
+pub mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;

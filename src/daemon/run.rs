@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::polls::{Polls, Start};
-use super::publication::{Dirty, TOMBSTONE_DELAY};
+use super::publication::Dirty;
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish, blocking};
 use super::{Newsdesk, StartError, memory, now, reload};
@@ -182,7 +182,7 @@ struct Loop {
     last_publication: Option<(Instant, Duration)>,
     last_tick: Instant,
     /// When tombstones go out.
-    tombstones: Option<Time>,
+    tombstones: BTreeSet<Time>,
     next_retention: Option<Time>,
     /// When the first of the stories that wait for better copies is to be chosen.
     settles: Option<Time>,
@@ -211,7 +211,7 @@ impl Loop {
             publishing: None,
             last_publication: None,
             last_tick: Instant::now(),
-            tombstones: None,
+            tombstones: BTreeSet::new(),
             next_retention: newsdesk.settings.schedule.retention.after(now()),
             settles: None,
             waiting: Vec::new(),
@@ -348,7 +348,7 @@ impl Loop {
             self.dirty.add(&source, &done.applied);
             self.settles = self.settles.into_iter().chain(done.applied.settles).min();
             if !done.applied.withdrawn.is_empty() {
-                self.tombstones = Some(now + TOMBSTONE_DELAY + TimeDelta::seconds(1));
+                self.tombstones_follow();
             }
         }
         if let Place::Folder(_) = &source.place {
@@ -386,8 +386,8 @@ impl Loop {
 
     async fn tick(&mut self) {
         let now = now();
-        if self.tombstones.is_some_and(|due| due <= now) {
-            self.tombstones = None;
+        if self.tombstones.first().is_some_and(|due| *due <= now) {
+            self.tombstones.retain(|due| *due > now);
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
         }
         self.dirty.sections.extend(self.newsdesk.take_stale());
@@ -423,7 +423,7 @@ impl Loop {
         let at = |time: Time| clock + (time - wall).to_std().unwrap_or_default();
         let feeds = self.polls.wake(wall, clock);
         let folders = self.folders_due.first().map(|(time, _)| at(*time));
-        let tombstones = self.tombstones.map(at);
+        let tombstones = self.tombstones.first().copied().map(at);
         let retention = self.next_retention.map(at);
         let settles = self.settles.map(at);
         let wakes =

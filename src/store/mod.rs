@@ -8,6 +8,7 @@ mod activity;
 mod aliases;
 mod apply;
 mod archives;
+mod capped;
 mod copies;
 mod files;
 mod hits;
@@ -25,6 +26,7 @@ mod sqlite;
 mod stories;
 pub mod upkeep;
 mod windows;
+mod withdraw;
 
 use std::path::PathBuf;
 
@@ -47,6 +49,7 @@ pub use sources::{SectionRow, SourceRow};
 pub use spells::{Spell, Spells};
 pub use sqlite::Store;
 pub use windows::Shown;
+pub use withdraw::{Undone, Wanted};
 
 /// What went wrong, and what to do next.
 #[derive(Debug, thiserror::Error)]

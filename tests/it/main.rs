@@ -23,6 +23,7 @@ mod readers;
 mod reload;
 mod render;
 mod render_pages;
+mod sections;
 mod service;
 mod sources;
 mod status;
