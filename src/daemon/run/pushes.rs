@@ -9,7 +9,6 @@ use super::{Loop, Task};
 use crate::config::settings::{Place, Source};
 use crate::daemon::Newsdesk;
 use crate::daemon::now;
-use crate::daemon::publication::TOMBSTONE_DELAY;
 use crate::daemon::push::{Event, Pushed};
 use crate::daemon::refresh::Refreshing;
 use crate::model::Time;
@@ -104,7 +103,7 @@ impl Loop {
                 tracing::info!(source = %source.name, "{}", done.words);
                 self.dirty.add(source, &done.applied);
                 if !done.applied.withdrawn.is_empty() {
-                    self.tombstones = Some(now() + TOMBSTONE_DELAY + TimeDelta::seconds(1));
+                    self.tombstones_follow();
                 }
             }
             Err(error) => {
