@@ -131,7 +131,8 @@ async fn rendering(desk: &Newsdesk, row: i64, rows: &[i64]) -> Result<Duration, 
     };
     let shelf = desk.store.shelf(row).await?;
     let reach = Reach {
-        window: merge::window(&section),
+        window: section.limit,
+        most_per_source: section.max_per_source,
         documents: current::reach(&section, &shelf),
         corrected_since: now() - current::CORRECTED,
         corrected: section.limit,

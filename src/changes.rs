@@ -135,7 +135,7 @@ pub struct ChangedEntry {
     pub silent: u8,
     /// Readers are told.
     pub significant: bool,
-    /// Withdrawn by hand: only its key is written.
+    /// Withdrawn by hand: it is kept up to date, and shown nowhere.
     pub barred: bool,
     /// Where it stands now; filled by `sections`.
     pub sections: Vec<String>,
@@ -195,7 +195,7 @@ impl Changes {
         let print = incoming.print;
         let returns = known.withdrawn.is_some() && !known.barred;
         let rekeyed = known.key != key;
-        if (print == known.print && !returns && !rekeyed) || (known.barred && !rekeyed) {
+        if print == known.print && !returns && !rekeyed {
             self.unchanged += 1;
             return;
         }

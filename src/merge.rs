@@ -68,12 +68,6 @@ pub fn feed(
     }
 }
 
-/// How many entries of the store a section's feed may have to look at.
-pub fn window(section: &Section) -> usize {
-    // Those that a cap hides make room for older ones.
-    if section.max_per_source.is_some() { section.limit.saturating_mul(10) } else { section.limit }
-}
-
 /// Ranks sources among ties: the smaller, the more preferred.
 pub type Priority<'a> = &'a dyn Fn(&str) -> i32;
 

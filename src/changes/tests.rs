@@ -421,10 +421,11 @@ fn what_was_withdrawn_by_hand_stays_so() {
     source.refresh(0, &[(Some("a"), "T", LONG, None)]);
     source.entries[0].withdrawn = Some(at(10));
     source.entries[0].barred = true;
-    assert!(source.refresh(60, &[(Some("a"), "Another title", LONG, None)]).is_empty());
-    let renamed = source.refresh(120, &[(Some("b"), "T", LONG, None)]);
+    let corrected = source.refresh(60, &[(Some("a"), "Another title", LONG, None)]);
+    assert!(corrected.new.is_empty() && corrected.changed[0].barred, "kept up to date, shown nowhere");
+    let renamed = source.refresh(120, &[(Some("b"), "Another title", LONG, None)]);
     assert_eq!((renamed.new.len(), renamed.changed.len()), (0, 1), "its new key is learned");
-    assert!(source.refresh(180, &[(Some("b"), "T", LONG, None)]).is_empty());
+    assert!(source.refresh(180, &[(Some("b"), "Another title", LONG, None)]).is_empty());
     assert!(source.entries[0].withdrawn.is_some());
 }
 

@@ -14,6 +14,7 @@ mod serve;
 mod status;
 mod try_out;
 mod update;
+mod withdraw;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ enum Verb {
     Import(import::Arguments),
     Export(export::Arguments),
     Reload(reload::Arguments),
+    Withdraw(withdraw::Arguments),
 }
 
 /// Why a verb could not do its work.
@@ -107,6 +109,7 @@ pub fn main() -> ExitCode {
         Verb::Import(verb) => import::run(&place, &verb),
         Verb::Export(verb) => export::run(&place, &verb),
         Verb::Reload(verb) => reload::run(&place, &verb),
+        Verb::Withdraw(verb) => withdraw::run(&place, &verb),
     };
     match result {
         Ok(code) => code,

@@ -1,5 +1,6 @@
 //! `newsdesk status`: how every source is.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use crate::config::settings::without_secrets;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
 use crate::store::{SourceRow, Store, StoreError};
+use crate::websub::subscriber::Phase;
 
 /// How every source is: last success, last try, next poll and why
 #[derive(Debug, Args)]
@@ -61,6 +63,9 @@ pub struct Row {
     /// The line that the configuration should hold instead of the one it has, and why.
     #[serde(default)]
     pub advice: Option<String>,
+    /// "pushed by HUB, lease until T"; `null`: it names no hub, or there is no address that one could push to.
+    #[serde(default)]
+    pub push: Option<String>,
     pub entries: u64,
     pub newest: Option<Time>,
     pub repairs: Vec<String>,
@@ -92,7 +97,15 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
 }
 
 async fn report(store: &Store) -> Result<Report, StoreError> {
-    let sources = store.sources().await?.into_iter().map(row).collect();
+    // A store that no daemon of this version has opened yet has none.
+    let mut pushes = store.pushes().await.unwrap_or_default();
+    // Of one that is left and one that is begun, the second counts.
+    pushes.sort_by_key(|(_, subscription)| subscription.phase != Phase::Leaving);
+    let now = Utc::now();
+    let mut words: BTreeMap<i64, String> =
+        pushes.into_iter().map(|(source, subscription)| (source, subscription.words(now))).collect();
+    let sources = store.sources().await?.into_iter();
+    let sources = sources.map(|source| Row { push: words.remove(&source.row), ..row(source) }).collect();
     Ok(Report { sources, notices: Vec::new(), store: None })
 }
 
@@ -131,6 +144,7 @@ fn row(row: SourceRow) -> Row {
         next_poll: state.next_poll,
         why: state.next_reason,
         advice,
+        push: None,
         entries: row.entries,
         newest: row.newest,
         repairs: state.repairs,
@@ -150,9 +164,12 @@ fn table(report: &Report, now: Time) -> String {
         });
         let why = if row.why.is_empty() { String::new() } else { format!("; next: {}", row.why) };
         let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+        // The reason of a next poll that is rare says it, too.
+        let push = row.push.as_ref().filter(|push| !row.why.contains(*push));
+        let push = push.map(|push| format!("; {push}")).unwrap_or_default();
         let advice = row.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
         text.push_str(&format!(
-            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}{advice}\n",
+            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}{push}{advice}\n",
             row.source, row.mark, row.entries, row.outcome
         ));
     }

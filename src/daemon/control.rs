@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::reload::ReloadReport;
 use crate::config::settings::AdminAddress;
 use crate::serve::admin::CONTROL_HEADER;
+use crate::store::Applied;
 
 /// A wish, with a place for the answer.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum Ask {
         confirm_missing: bool,
         reply: oneshot::Sender<UpdateReport>,
     },
+    /// Entries were withdrawn by hand, or are back: by the names of their sources.
+    Withdrawn(Vec<(String, Applied)>),
 }
 
 /// How an update went.

@@ -13,6 +13,7 @@ mod pages;
 mod polls;
 mod publication;
 mod push;
+mod pushed;
 mod refresh;
 pub mod reload;
 mod rendered;
@@ -21,6 +22,7 @@ mod run;
 pub mod search;
 mod status;
 mod stories;
+pub mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -67,6 +69,8 @@ pub struct Kept {
     hub: hub::Hub,
     pub health: health::Health,
     pub numbers: numbers::Numbers,
+    /// Our subscriptions at other hubs.
+    pushes: push::Pushes,
 }
 
 /// What one configuration makes of it; see [`Newsdesk`].
@@ -149,9 +153,11 @@ impl Newsdesk {
             hub: hub::Hub::default(),
             health: health::Health::default(),
             numbers: numbers::Numbers::new(now()),
+            pushes: push::Pushes::default(),
         };
         let newsdesk = Newsdesk::around(Arc::new(kept), settings, door).await?;
         newsdesk.load_revisions().await?;
+        newsdesk.load_pushes().await?;
         newsdesk.place_again(false).await?;
         newsdesk.store.find_stories().await?;
         Ok(newsdesk)

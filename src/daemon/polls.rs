@@ -85,6 +85,11 @@ impl Polls {
         }
     }
 
+    /// Does this source wait for its turn?
+    pub fn waits(&self, source: &str) -> bool {
+        self.queue.holds(source)
+    }
+
     pub fn is_running(&self, source: &str) -> bool {
         self.running.contains_key(source)
     }

@@ -47,8 +47,17 @@ pub struct Dirty {
     pub withdrawn: BTreeSet<String>,
     /// A source began to fail, or is well again.
     pub troubles: bool,
+    /// Sections and sources that something changed of which readers are to be told, and those that a flood changed.
+    told: BTreeSet<Changed>,
+    flooded: BTreeSet<Changed>,
     /// A person saved a file and waits.
     pub urgent: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Changed {
+    Section(String),
+    Source(String),
 }
 
 impl Dirty {
@@ -59,8 +68,11 @@ impl Dirty {
 
     pub fn add(&mut self, source: &Source, applied: &Applied) {
         self.sections.extend(applied.sections.iter().cloned());
+        let changed = if applied.flood { &mut self.flooded } else { &mut self.told };
+        changed.extend(applied.sections.iter().cloned().map(Changed::Section));
         if source.publish && !applied.sections.is_empty() {
             self.sources.insert(source.name.clone());
+            changed.insert(Changed::Source(source.name.clone()));
         }
         self.slugs.extend(applied.slugs.iter().cloned());
         self.withdrawn.extend(applied.withdrawn.iter().filter_map(|withdrawn| withdrawn.slug.clone()));
@@ -73,7 +85,23 @@ impl Dirty {
         self.slugs.extend(other.slugs);
         self.withdrawn.extend(other.withdrawn);
         self.troubles |= other.troubles;
+        self.told.extend(other.told);
+        self.flooded.extend(other.flooded);
         self.urgent |= other.urgent;
+    }
+
+    /// Is anybody to be told that this document changed? Not where only a flood changed it: a first fetch, or a source
+    /// that changed all its ids.
+    fn is_told(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let changed = match folder.strip_prefix("sources/") {
+            Some(name) => {
+                let names = self.sources.iter().find(|source| crate::normalize::links::encode_segment(source) == name);
+                Changed::Source(names.cloned().unwrap_or_default())
+            }
+            None => Changed::Section(folder.split('/').next().unwrap_or_default().to_owned()),
+        };
+        self.told.contains(&changed) || !self.flooded.contains(&changed)
     }
 }
 
@@ -82,6 +110,8 @@ impl Dirty {
 pub struct Published {
     /// Paths whose bytes are new.
     pub changed: Vec<String>,
+    /// Those of them that somebody is told of: all but what only a flood changed.
+    pub told: Vec<String>,
 }
 
 /// One feed, out of the store: of the entries that stand in it unchanged, nothing but their place.
@@ -154,7 +184,8 @@ impl Newsdesk {
         }
         self.live.put(revisions.clone());
         self.mirror(revisions, dirty).await;
-        Ok(Published { changed })
+        let told = changed.iter().filter(|path| dirty.is_told(path)).cloned().collect();
+        Ok(Published { changed, told })
     }
 
     /// Tell the hub which documents changed (WebSub §6 leaves the words to hub and publisher; these are the usual ones).
@@ -191,12 +222,13 @@ impl Newsdesk {
         let deleted = self.store.tombstones(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
         let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
         let (standings, paging) = if row.name.is_empty() {
-            let found = self.store.glance(Shown::Section(row.row), merge::window(section)).await?;
+            let found = self.store.newest(row.row, section.limit, section.max_per_source).await?;
             (merge::newest(section, found, &priority, now), Paging::Alone)
         } else {
             self.store.number(row.row, current::size(section), now).await?;
             let reach = Reach {
-                window: merge::window(section),
+                window: section.limit,
+                most_per_source: section.max_per_source,
                 documents: current::reach(section, &self.store.shelf(row.row).await?),
                 corrected_since: now - current::CORRECTED,
                 corrected: section.limit,
@@ -254,7 +286,7 @@ impl Newsdesk {
             let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
             if !dirty.contains(&row.name) && !self.rendered.knows(&path) {
                 let few = Section { limit: on_the_front(&path), ..(**section).clone() };
-                let found = self.store.glance(Shown::Section(row.row), merge::window(&few)).await?;
+                let found = self.store.newest(row.row, few.limit, few.max_per_source).await?;
                 let standings = merge::newest(&few, found, &|_| 0, now);
                 let identity = Identity { id: String::new(), created: now, path };
                 let material =

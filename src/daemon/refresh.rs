@@ -9,7 +9,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Newsdesk, search};
+use super::{Newsdesk, push, search};
 use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source, holds_secret, without_secrets};
 use crate::duplicates::Clues;
@@ -57,7 +57,7 @@ pub struct RefreshError {
 }
 
 impl RefreshError {
-    fn new(source: &Source, stage: Stage, cause: Box<dyn std::error::Error + Send + Sync>) -> RefreshError {
+    pub(super) fn new(source: &Source, stage: Stage, cause: Box<dyn std::error::Error + Send + Sync>) -> RefreshError {
         RefreshError { source_name: source.name.clone(), stage, cause }
     }
 }
@@ -211,6 +211,7 @@ impl Newsdesk {
             state.validators = document.validators;
             search::is_a_feed(&source, &mut state);
             went_through(&source, configured, &mut state, &document.hops, true);
+            self.push_offered(&source, state.advertised.as_ref());
             let outcome = Outcome::NotModified { freshness };
             return self.not_modified(source, row, state, outcome, "200, the same bytes", now).await;
         }
@@ -237,6 +238,7 @@ impl Newsdesk {
             }
         };
         search::is_a_feed(&source, &mut state);
+        state.advertised = push::advertised(&document, &refreshed);
         let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
             Ok(known) => known,
             Err(cause) => return self.store_failed(source, cause.into(), now),
@@ -257,6 +259,10 @@ impl Newsdesk {
         state.repairs = repairs;
         let words = in_words(&changes);
         state.poll.record(&Outcome::Changed { entries: changes.new.len(), hints, freshness }, now);
+        if !changes.new.is_empty() {
+            self.push_missed(row, now);
+        }
+        self.push_offered(&source, state.advertised.as_ref());
         let next = self.well(&source, &mut state, &words, now);
         let bucket = asked_next(&source, &state);
         let refresh = Refresh {
@@ -278,7 +284,7 @@ impl Newsdesk {
         }
     }
 
-    fn normalize_feed(
+    pub(super) fn normalize_feed(
         &self,
         source: &Source,
         configured: &Url,
@@ -305,7 +311,7 @@ impl Newsdesk {
     }
 
     /// Decide where each entry that is new or changed stands.
-    fn placed(&self, source: &str, mut changes: changes::Changes, now: Time) -> changes::Changes {
+    pub(super) fn placed(&self, source: &str, mut changes: changes::Changes, now: Time) -> changes::Changes {
         for entry in &mut changes.new {
             entry.sections = self.placer.sections(source, &entry.stated, now);
             entry.clues = Clues::of(&entry.stated);
@@ -430,7 +436,14 @@ impl Newsdesk {
             Place::Feed(_) => {
                 let cadence = source.schedule.as_ref().unwrap_or(&schedule.default);
                 let bounds = schedule::Bounds { min: schedule.min, max: schedule.max };
-                schedule::next_poll(cadence, bounds, &state.poll, now, &source.name)
+                let next = schedule::next_poll(cadence, bounds, &state.poll, now, &source.name);
+                match cadence {
+                    schedule::Cadence::Adaptive if state.poll.failures == 0 => {
+                        self.push_paced(self.row(&source.name), next, now, now)
+                    }
+                    // A cron line is the operator's word, and trouble has its own pace.
+                    _ => next,
+                }
             }
             Place::Folder(_) => {
                 let line = match &source.schedule {
@@ -777,7 +790,7 @@ fn nanoseconds(time: SystemTime) -> i64 {
     }
 }
 
-fn in_words(changes: &changes::Changes) -> String {
+pub(super) fn in_words(changes: &changes::Changes) -> String {
     let counts =
         [(changes.new.len(), "new"), (changes.changed.len(), "changed"), (changes.withdrawn.len(), "withdrawn")];
     let words: Vec<String> =

@@ -2,11 +2,12 @@
 
 mod folders;
 mod publishing;
+mod pushes;
 mod reloading;
 mod telling;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::polls::{Polls, Start};
-use super::publication::{Dirty, TOMBSTONE_DELAY};
+use super::publication::Dirty;
+use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish, blocking};
 use super::{Newsdesk, StartError, memory, now, reload};
 use crate::config::settings::{Place, Source};
@@ -78,6 +80,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
     state.watcher = watch_folders(&newsdesk, sender);
     state.first_publication().await;
     newsdesk.start_hub().await?;
+    let mut pushes = newsdesk.start_pushes().await?;
     serving.ready();
     state.count();
     let mut told = Instant::now();
@@ -98,12 +101,14 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
             came = reloading::came(&mut state.reload) => state.reload_came(came, &mut serving),
             Some(_) = state.aside.join_next() => {}
             Some(change) = changes.recv() => state.folder_changed(change),
+            Some(event) = pushes.recv() => state.pushed(event),
             Some(ask) = events.asks.recv() => state.asked(ask),
             () = sleep_until(wake) => state.tick().await,
         }
     }
     state.drain().await;
     newsdesk.stop_hub(FAREWELL).await;
+    newsdesk.stop_pushes(FAREWELL).await;
     newsdesk.store.close().await;
     Ok(())
 }
@@ -155,6 +160,8 @@ struct Task {
     /// Under which configuration it was begun.
     generation: u64,
     abort: AbortHandle,
+    /// It reads what was pushed.
+    pushed: bool,
 }
 
 struct Loop {
@@ -175,12 +182,14 @@ struct Loop {
     last_publication: Option<(Instant, Duration)>,
     last_tick: Instant,
     /// When tombstones go out.
-    tombstones: Option<Time>,
+    tombstones: BTreeSet<Time>,
     next_retention: Option<Time>,
     /// When the first of the stories that wait for better copies is to be chosen.
     settles: Option<Time>,
     waiting: Vec<Waiting>,
     wishes: HashMap<String, Wish>,
+    /// What was pushed and waits to be read, by the row of its source.
+    pushes: HashMap<i64, VecDeque<Pushed>>,
     /// Sources that fail, and the step that was told.
     failing: BTreeMap<String, String>,
     /// An update without a daemon: what it brings is published once, at its end.
@@ -202,11 +211,12 @@ impl Loop {
             publishing: None,
             last_publication: None,
             last_tick: Instant::now(),
-            tombstones: None,
+            tombstones: BTreeSet::new(),
             next_retention: newsdesk.settings.schedule.retention.after(now()),
             settles: None,
             waiting: Vec::new(),
             wishes: HashMap::new(),
+            pushes: HashMap::new(),
             failing: BTreeMap::new(),
             once: false,
             newsdesk,
@@ -241,6 +251,7 @@ impl Loop {
                     Some((next, last_try)) => schedule::resume(next, last_try, now),
                     None => schedule::first_poll(&source.name, now).at,
                 };
+                let due = state.map_or(due, |state| self.due_without_pushes(source, state, due, now));
                 self.push(source, due);
             }
         }
@@ -272,6 +283,9 @@ impl Loop {
             self.polls.start(now, clock, |source| self.failing.contains_key(source))
         {
             let Some(source) = self.newsdesk.source(&source).cloned() else { continue };
+            if self.waits_for_push(&source) {
+                continue;
+            }
             self.spawn(source, None, Wish { host_refused, ..Wish::default() }, Duration::ZERO);
         }
         if self.publication_due().is_some_and(|due| due <= Instant::now()) {
@@ -290,7 +304,8 @@ impl Loop {
             newsdesk.numbers.refreshes.note(begun.elapsed());
             refreshing
         });
-        self.tasks.insert(task.id(), Task { source: name, generation: self.reload.generation, abort: task });
+        self.tasks
+            .insert(task.id(), Task { source: name, generation: self.reload.generation, abort: task, pushed: false });
     }
 
     fn finished(&mut self, finished: Result<(Id, Refreshing), JoinError>) {
@@ -308,6 +323,10 @@ impl Loop {
             self.reload.misplaced.get_or_insert_with(Instant::now);
         }
         let source = refreshing.source.clone();
+        if task.pushed {
+            self.push_finished(&refreshing);
+            return self.start_pushes();
+        }
         if self.polls.finished(&source.name, refreshing.refused.as_ref(), Utc::now()) {
             self.remember_hosts();
         }
@@ -315,6 +334,7 @@ impl Loop {
             self.polls.asks(&source.name, bucket);
         }
         self.push(&source, refreshing.next.at.max(now));
+        self.start_pushes();
         if refreshing.searching {
             return;
         }
@@ -328,7 +348,7 @@ impl Loop {
             self.dirty.add(&source, &done.applied);
             self.settles = self.settles.into_iter().chain(done.applied.settles).min();
             if !done.applied.withdrawn.is_empty() {
-                self.tombstones = Some(now + TOMBSTONE_DELAY + TimeDelta::seconds(1));
+                self.tombstones_follow();
             }
         }
         if let Place::Folder(_) = &source.place {
@@ -366,8 +386,8 @@ impl Loop {
 
     async fn tick(&mut self) {
         let now = now();
-        if self.tombstones.is_some_and(|due| due <= now) {
-            self.tombstones = None;
+        if self.tombstones.first().is_some_and(|due| *due <= now) {
+            self.tombstones.retain(|due| *due > now);
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
         }
         self.dirty.sections.extend(self.newsdesk.take_stale());
@@ -403,7 +423,7 @@ impl Loop {
         let at = |time: Time| clock + (time - wall).to_std().unwrap_or_default();
         let feeds = self.polls.wake(wall, clock);
         let folders = self.folders_due.first().map(|(time, _)| at(*time));
-        let tombstones = self.tombstones.map(at);
+        let tombstones = self.tombstones.first().copied().map(at);
         let retention = self.next_retention.map(at);
         let settles = self.settles.map(at);
         let wakes =

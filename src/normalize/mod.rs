@@ -55,6 +55,8 @@ pub struct Refreshed {
     /// The feed's stated id, if it is an IRI that may be published.
     pub feed_id: Option<String>,
     pub hubs: Vec<String>,
+    /// The feed's own address, as it states it (rel="self").
+    pub own: Option<String>,
     pub entries: Vec<Incoming>,
     /// Native ids that the source withdraws itself, and when it did (RFC 6721).
     pub deleted: Vec<(Key, Option<Time>)>,
@@ -99,6 +101,7 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
     let mut refreshed = Refreshed {
         feed_id: parsed.id.clone().filter(|id| identity::is_publishable(id)),
         hubs: parsed.links.iter().filter(|link| link.rel == "hub").map(|link| link.href.clone()).collect(),
+        own: parsed.links.iter().find(|link| link.rel == "self").map(|link| link.href.clone()),
         deleted: parsed.deleted.iter().map(|gone| (Key::Id(gone.id.trim().to_owned()), gone.when)).collect(),
         shared,
         origin,

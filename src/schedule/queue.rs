@@ -132,6 +132,11 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// Does this source wait for its turn?
+    pub fn holds(&self, source: &str) -> bool {
+        self.waiting.contains_key(source)
+    }
+
     /// Lets `source` wait in `bucket` until `due`. One that waits already is moved.
     pub fn push(&mut self, source: &str, bucket: &str, due: Time) {
         self.remove(source);

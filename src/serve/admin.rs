@@ -3,6 +3,7 @@
 //! Refused to requests from other origins: whatever carries an Origin, a foreign Host or lacks our own header was sent by
 //! a browser on behalf of somebody else.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -24,6 +25,8 @@ pub enum Command {
     Metrics,
     /// Do scheduler and store make progress?
     Health,
+    /// Withdraw entries by hand, or undo that.
+    Withdraw(Withdraw),
     /// Read the configuration anew. Answers when it is in force and published, or refused.
     Reload,
 }
@@ -48,20 +51,21 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
         (&Method::GET, "/status.json") => Command::Status,
         (&Method::POST, "/update") if ours => update(request.uri().query().unwrap_or_default()),
         (&Method::POST, "/reload") if ours => Command::Reload,
+        (&Method::POST, "/withdraw") if ours => withdraw(request.uri().query().unwrap_or_default()),
         (&Method::POST, _) if !ours => {
             return answer::words(StatusCode::FORBIDDEN, format!("send the header {CONTROL_HEADER}: 1\n"));
         }
         _ => {
             return answer::words(
                 StatusCode::NOT_FOUND,
-                "there are /status.json, /metrics, /healthz, POST /update and POST /reload\n",
+                "there are /status.json, /metrics, /healthz, POST /update, POST /reload and POST /withdraw\n",
             );
         }
     };
     let media = match command {
         Command::Metrics => crate::metrics::Text::MEDIA_TYPE,
         Command::Health => "text/plain; charset=utf-8",
-        Command::Update { .. } | Command::Status | Command::Reload => "application/json",
+        Command::Update { .. } | Command::Status | Command::Withdraw(_) | Command::Reload => "application/json",
     };
     let (status, body) = carry(command).await;
     let mut response = answer::words(status, body);
@@ -80,4 +84,44 @@ fn update(query: &str) -> Command {
         }
     }
     Command::Update { sources, confirm_missing }
+}
+
+fn withdraw(query: &str) -> Command {
+    let mut wish = Withdraw::default();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "what" => wish.what = value.into_owned(),
+            "path" => wish.path = value.into_owned().into(),
+            "undo" => wish.undo = true,
+            "all" => wish.all = true,
+            _ => {}
+        }
+    }
+    Command::Withdraw(wish)
+}
+
+/// What somebody wants to be gone, or back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Withdraw {
+    /// An id, an address or a file, as it was given.
+    pub what: String,
+    /// The same as an absolute path.
+    pub path: PathBuf,
+    pub undo: bool,
+    /// Every entry that is meant, although there are several.
+    pub all: bool,
+}
+
+impl Withdraw {
+    /// As it is asked for.
+    pub fn query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::from("/withdraw?"));
+        query.append_pair("what", &self.what).append_pair("path", &self.path.to_string_lossy());
+        for (name, set) in [("undo", self.undo), ("all", self.all)] {
+            if set {
+                query.append_pair(name, "1");
+            }
+        }
+        query.finish()
+    }
 }

@@ -255,7 +255,7 @@ fn respelled(path: &str) -> Option<String> {
 }
 
 /// Percent-decode; `None` where what comes out is no text.
-fn decode(text: &str) -> Option<String> {
+pub fn decode(text: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }

@@ -192,15 +192,16 @@ fn update(
         db.prepare_cached(sql)?.execute(params![entry.row, key.hash().0, key_text(key)])?;
     }
     set_aliases(db, source, entry.row, &aliases)?;
+    applied.sections.extend(sections_of(db, entry.row)?);
+    let sql = "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = iif(?6, withdrawn, NULL), print = ?4, data = ?5
+        WHERE id = ?1 RETURNING published_id, slug";
+    let data = encode(&entry.json)?;
+    let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, data, entry.barred];
+    let (id, slug): (String, Option<String>) =
+        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     if entry.barred {
         return Ok(());
     }
-    applied.sections.extend(sections_of(db, entry.row)?);
-    let sql = "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = NULL, print = ?4, data = ?5 WHERE id = ?1
-        RETURNING published_id, slug";
-    let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, encode(&entry.json)?];
-    let (id, slug): (String, Option<String>) =
-        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
     stories::changed(db, index, entry.row, &entry.stated, &entry.clues, now)?;
     let waits = set_members(db, entry.row, &entry.sections, Moment::At(now))?;

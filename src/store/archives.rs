@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::capped::newest;
 use super::members::section_rows;
-use super::windows::{SHOWN, STANDING, STORED, glance, standing, stored};
-use super::{Shown, Store, StoreError, Stored, time};
+use super::windows::{SHOWN, STANDING, STORED, standing, stored};
+use super::{Store, StoreError, Stored, time};
 use crate::model::{Origin, Shelf, Standing, Time};
 
 /// Numbers given in one write, so that no other waits long for its turn.
@@ -44,6 +45,8 @@ pub struct Standings {
 #[derive(Debug, Clone, Copy)]
 pub struct Reach {
     pub window: usize,
+    /// Of one source in the window.
+    pub most_per_source: Option<usize>,
     /// Documents before the newest whose entries are among the latest.
     pub documents: u64,
     pub corrected_since: Time,
@@ -70,7 +73,7 @@ impl Store {
         self.read(move |db| {
             let transaction = db.unchecked_transaction()?;
             let shelf = shelf(db, section)?;
-            let window = glance(db, Shown::Section(section), reach.window)?;
+            let window = newest(db, section, reach.window, reach.most_per_source)?;
             let after = shelf.last_of(shelf.newest().saturating_sub(reach.documents));
             let found = Standings {
                 shelf,

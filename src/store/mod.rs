@@ -8,6 +8,7 @@ mod activity;
 mod aliases;
 mod apply;
 mod archives;
+mod capped;
 mod copies;
 mod files;
 mod hits;
@@ -25,6 +26,7 @@ mod sqlite;
 mod stories;
 pub mod upkeep;
 mod windows;
+mod withdraw;
 
 use std::path::PathBuf;
 
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::fetch::http::Validators;
 use crate::model::{Entry, EntryId, Origin, Time};
 use crate::schedule::Poll;
+use crate::websub::subscriber::Advertised;
 
 pub use activity::{Activity, DAYS};
 pub use apply::{Applied, Refresh};
@@ -46,6 +49,7 @@ pub use sources::{SectionRow, SourceRow};
 pub use spells::{Spell, Spells};
 pub use sqlite::Store;
 pub use windows::Shown;
+pub use withdraw::{Undone, Wanted};
 
 /// What went wrong, and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +131,9 @@ pub struct SourceState {
     pub trouble: Option<Trouble>,
     /// What had to be repaired in the last document, in words.
     pub repairs: Vec<String>,
+    /// The hub that the last document named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<Advertised>,
 }
 
 /// Why the last try failed.

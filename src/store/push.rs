@@ -22,13 +22,16 @@ impl Store {
         .await
     }
 
-    pub async fn put_push(&self, source: i64, subscription: Subscription) -> Result<(), StoreError> {
+    pub async fn put_pushes(&self, subscriptions: Vec<(i64, Subscription)>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let state = serde_json::to_string(&subscription)
-                .map_err(|cause| StoreError::Damaged { what: "a subscription at a hub", cause: cause.into() })?;
             let sql = "INSERT INTO push (token, source, state) VALUES (?1, ?2, ?3)
                 ON CONFLICT (token) DO UPDATE SET state = excluded.state";
-            db.prepare_cached(sql)?.execute(params![subscription.token, source, state])?;
+            let mut statement = db.prepare_cached(sql)?;
+            for (source, subscription) in &subscriptions {
+                let state = serde_json::to_string(subscription)
+                    .map_err(|cause| StoreError::Damaged { what: "a subscription at a hub", cause: cause.into() })?;
+                statement.execute(params![subscription.token, source, state])?;
+            }
             Ok(())
         })
         .await

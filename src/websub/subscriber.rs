@@ -97,6 +97,8 @@ pub enum Phase {
 pub struct Subscription {
     /// Last segment of the callback.
     pub token: String,
+    /// Where the hub reaches us.
+    pub callback: Url,
     pub secret: String,
     #[serde(flatten)]
     pub at: Advertised,
@@ -205,12 +207,14 @@ pub enum Verdict {
 }
 
 impl Subscription {
-    pub fn begin(at: Advertised, place: String, token: String, secret: String, now: Time) -> Subscription {
+    /// `token` and `secret` are nobody's to guess; `base` is our site's.
+    pub fn begin(at: Advertised, place: &str, base: &Url, token: &str, secret: &str, now: Time) -> Subscription {
         Subscription {
-            token,
-            secret,
+            callback: callback(base, token),
+            token: token.to_owned(),
+            secret: secret.to_owned(),
             at,
-            place,
+            place: place.to_owned(),
             phase: Phase::Wanted,
             lease_until: None,
             asked: None,
@@ -219,6 +223,11 @@ impl Subscription {
             trust: Trust::default(),
             pushed: None,
         }
+    }
+
+    /// Is it what would be begun now: the same feed at the same hub, for the same source, with a callback that is still ours?
+    pub fn is_for(&self, at: &Advertised, place: &str, base: &Url) -> bool {
+        self.at == *at && self.place == place && self.callback == callback(base, &self.token)
     }
 
     /// Is the hub bound to push?
@@ -250,7 +259,7 @@ impl Subscription {
     }
 
     /// The fields of the request that is about to be sent (§5.1).
-    pub fn ask(&mut self, callback: &str, now: Time) -> Vec<(&'static str, String)> {
+    pub fn ask(&mut self, now: Time) -> Vec<(&'static str, String)> {
         self.asked = Some(now);
         self.requests = self.requests.saturating_add(1);
         self.due = now + self.patience(now);
@@ -258,7 +267,7 @@ impl Subscription {
         let mut fields = vec![
             ("hub.mode", mode.to_owned()),
             ("hub.topic", self.at.topic.to_string()),
-            ("hub.callback", callback.to_owned()),
+            ("hub.callback", self.callback.to_string()),
         ];
         if self.phase == Phase::Wanted {
             let lease = LEASE.num_seconds().to_string();
@@ -267,8 +276,12 @@ impl Subscription {
         fields
     }
 
-    /// The hub did not take the request.
-    pub fn not_taken(&mut self, retry_after: Option<TimeDelta>, now: Time) {
+    /// The hub did not take the request: its status, if it answered.
+    pub fn not_taken(&mut self, status: Option<u16>, retry_after: Option<TimeDelta>, now: Time) {
+        if self.phase == Phase::Leaving && matches!(status, Some(400..=499)) {
+            // It does not know us any more.
+            (self.lease_until, self.asked, self.due) = (None, None, now);
+        }
         // It may have confirmed before it answered.
         if self.asked.take().is_some() {
             self.due = now + self.patience(now).max(retry_after.unwrap_or_default().min(LONGEST_WAIT));
@@ -333,13 +346,13 @@ impl Subscription {
         }
     }
 
-    /// When to poll, where the schedule alone would say `normal`.
-    pub fn pace(&self, normal: NextPoll, now: Time) -> NextPoll {
+    /// When to poll next after `from`, the last poll, where the schedule alone would say `normal`.
+    pub fn pace(&self, normal: NextPoll, from: Time, now: Time) -> NextPoll {
         let Some(until) = self.lease_until.filter(|_| self.is_live(now) && self.trust.is_given()) else {
             return normal;
         };
-        let wait = ((normal.at - now) * RARELY).clamp(RAREST.0, RAREST.1);
-        let at = (now + wait).min(until).max(normal.at);
+        let wait = ((normal.at - from) * RARELY).clamp(RAREST.0, RAREST.1);
+        let at = (from + wait).min(until).max(normal.at).max(now);
         NextPoll { at, reason: format!("in {}: {}; polled then to be sure", span(at - now), self.words(now)) }
     }
 
@@ -361,6 +374,11 @@ impl Subscription {
             }
         }
     }
+}
+
+fn callback(base: &Url, token: &str) -> Url {
+    // Both end in what a path may hold: joining cannot fail.
+    base.join(&format!("websub/{token}")).unwrap_or_else(|_| base.clone())
 }
 
 /// A positive number of seconds.

@@ -239,3 +239,108 @@ fn one_date_for_many_entries_is_one_window_in_one_order() {
 fn a_key_is_looked_up_by_what_it_is() {
     assert_ne!(Key::Id("x".into()).hash(), Key::Link("x".into()).hash());
 }
+
+#[test]
+fn what_a_source_still_carries_is_never_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        let document = [("1", "One"), ("2", "Two"), ("3", "Three")];
+        refresh(&store, rows[0], 0, &document).await;
+        let long_ago = at(0) - TimeDelta::days(365);
+        let day = |days: i64| at(0) + TimeDelta::days(days);
+        let prune = async |days| store.prune(rows[0], long_ago, 2, day(days)).await.expect("a batch").removed;
+        assert_eq!(prune(1).await, 1);
+        // Nothing but 304 for half a year: the document that was read last is still the one that stands there.
+        assert_eq!(prune(180).await, 0);
+        let seconds = |days: i64| days * 86_400;
+        assert!(refresh(&store, rows[0], seconds(181), &document).await.new.is_empty());
+        assert!(refresh(&store, rows[0], seconds(300), &document).await.new.is_empty());
+        // Gone from the document for less than 90 days, and for more.
+        assert!(refresh(&store, rows[0], seconds(310), &document[..1]).await.new.is_empty());
+        assert_eq!(prune(380).await, 0);
+        assert!(refresh(&store, rows[0], seconds(381), &document).await.new.is_empty());
+        refresh(&store, rows[0], seconds(382), &document[..1]).await;
+        prune(480).await;
+        assert_eq!(refresh(&store, rows[0], seconds(481), &document).await.new.len(), 1);
+    });
+}
+
+#[test]
+fn a_published_id_stays_its_sources_when_retention_has_removed_the_entry() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows =
+            store.sync_sources(named(&[("a", "https://a.example/"), ("b", "https://b.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("tag:a.example,2026:1", "One")]).await;
+        let later = at(0) + TimeDelta::days(400);
+        let before = later - TimeDelta::days(365);
+        assert_eq!(store.prune(rows[0], before, 10, later).await.expect("a batch").removed, 1);
+        refresh(&store, rows[1], 400 * 86_400, &[("tag:a.example,2026:1", "A forgery")]).await;
+        let taken = ids(&store, section).await;
+        assert!(taken.len() == 1 && taken[0].starts_with("urn:uuid:"), "{taken:?}");
+    });
+}
+
+#[test]
+fn a_local_article_outlives_retention_and_its_withdrawal_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let rows = store.sync_sources(named(&[("desk", "/srv/articles")])).await.expect("rows");
+        let article = |name: &str| changes::NewEntry {
+            key: Key::File(name.into()),
+            aliases: Vec::new(),
+            publishable: None,
+            clues: Default::default(),
+            stated: Stated { title: name.into(), ..Stated::default() },
+            json: serde_json::to_vec(&Stated { title: name.into(), ..Stated::default() }).expect("plain data"),
+            print: Default::default(),
+            effective: at(0),
+            updated: at(0),
+            slug: Some(name.into()),
+            sections: vec![String::new()],
+        };
+        write(&store, rows[0], 0, Changes { new: vec![article("a.txt"), article("b.txt")], ..Changes::default() })
+            .await;
+        let years = |years: i64| at(0) + TimeDelta::days(365 * years);
+        let prune =
+            async |now: Time| store.prune(rows[0], now - TimeDelta::days(365), 1, now).await.expect("a batch").removed;
+        assert_eq!(prune(years(5)).await, 0);
+        let b = store.entry_by_slug("b.txt".into()).await.expect("a read").expect("the entry");
+        write(&store, rows[0], 5 * 365 * 86_400, Changes { withdrawn: vec![b.row], ..Changes::default() }).await;
+        assert_eq!(prune(years(5)).await, 0, "it may come back");
+        assert_eq!(prune(years(7)).await, 1);
+        // A file that returns after all that has the id that it had.
+        write(&store, rows[0], 8 * 365 * 86_400, Changes { new: vec![article("b.txt")], ..Changes::default() }).await;
+        let again = store.entry_by_slug("b.txt".into()).await.expect("a read").expect("the entry");
+        assert_eq!(again.entry.id, b.entry.id);
+    });
+}
+
+#[test]
+fn a_source_that_brings_hundreds_fills_no_capped_window() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows =
+            store.sync_sources(named(&[("a", "https://a.example/"), ("b", "https://b.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("0", "first")]).await;
+        refresh(&store, rows[1], 0, &[("0", "first")]).await;
+        refresh(&store, rows[0], 60, &[("1", "one"), ("2", "two")]).await;
+        for second in 0..300 {
+            let (id, title) = (format!("m{second}"), format!("many {second}"));
+            refresh(&store, rows[1], 120 + second, &[(&id, &title)]).await;
+        }
+        let window = async |count, most| store.newest(section, count, Some(most)).await.expect("a window");
+        let found = window(8, 5).await;
+        let of = |source: &str| found.iter().filter(|standing| standing.source == source).count();
+        assert_eq!((of("a"), of("b")), (3, 5));
+        // Of entries that share a date all are there, as the order among them is for others to say.
+        assert_eq!(window(6, 1).await.len(), 3, "one of b, two of a that share a date");
+    });
+}

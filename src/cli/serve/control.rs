@@ -92,6 +92,7 @@ pub fn carry(current: Current, asks: mpsc::Sender<Ask>) -> admin::Carry {
                     let ask = |reply| Ask::Update { sources, confirm_missing, reply };
                     answer(&asks, ask).await
                 }
+                Command::Withdraw(wish) => withdraw(&newsdesk, &asks, &wish).await,
                 Command::Reload => answer(&asks, |reply| Ask::Reload { reply: Some(reply) }).await,
                 Command::Metrics => (StatusCode::OK, newsdesk.metrics().await),
                 Command::Health => match newsdesk.health.trouble() {
@@ -101,6 +102,18 @@ pub fn carry(current: Current, asks: mpsc::Sender<Ask>) -> admin::Carry {
             }
         })
     })
+}
+
+/// Done here; the loop publishes what it changes.
+async fn withdraw(newsdesk: &Newsdesk, asks: &mpsc::Sender<Ask>, wish: &admin::Withdraw) -> (StatusCode, String) {
+    match newsdesk.withdraw(wish).await {
+        Ok((report, done)) => {
+            // A loop that has ended publishes at its next start.
+            let _ = asks.send(Ask::Withdrawn(done)).await;
+            (StatusCode::OK, serde_json::to_string(&report).unwrap_or_default())
+        }
+        Err(cause) => (StatusCode::INTERNAL_SERVER_ERROR, daemon::chain(&cause)),
+    }
 }
 
 /// Ask the loop, and wait for what it says.

@@ -48,9 +48,14 @@ impl Loop {
         let done = published(&mut self.publishing).await;
         self.published(done);
         // What was withdrawn right before the last stop is announced, too.
-        self.tombstones = Some(now() + TOMBSTONE_DELAY + TimeDelta::seconds(1));
+        self.tombstones_follow();
         // A file saved right after the start is not to wait for the interval.
         self.last_publication = None;
+    }
+
+    /// What was withdrawn up to now is announced when its time has come.
+    pub(super) fn tombstones_follow(&mut self) {
+        self.tombstones.insert(now() + TOMBSTONE_DELAY + TimeDelta::seconds(1));
     }
 
     pub(super) fn publication_due(&self) -> Option<Instant> {
@@ -86,20 +91,24 @@ impl Loop {
     }
 
     pub(super) fn published(&mut self, (dirty, result): (Dirty, Result<Published, StoreError>)) {
-        let (changed, trouble) = match result {
-            Ok(published) => (published.changed, None),
+        let (changed, told, trouble) = match result {
+            Ok(published) => (published.changed, published.told, None),
             Err(cause) => {
                 let words = chain(&cause);
                 tracing::error!(stage = "publish", "{words}");
-                self.dirty.merge(Dirty { urgent: false, ..dirty });
+                let mut dirty = dirty;
+                dirty.urgent = false;
+                self.dirty.merge(dirty);
                 self.last_publication = Some((Instant::now(), AFTER_TROUBLE));
-                (Vec::new(), Some(words))
+                (Vec::new(), Vec::new(), Some(words))
             }
         };
         if !changed.is_empty() {
             tracing::info!("published {} documents", changed.len());
-            let (newsdesk, changed) = (self.newsdesk.clone(), changed.clone());
-            self.aside.spawn(async move { newsdesk.announce(changed).await });
+        }
+        if !told.is_empty() {
+            let newsdesk = self.newsdesk.clone();
+            self.aside.spawn(async move { newsdesk.announce(told).await });
         }
         if self.newsdesk.settings.publish.folder.is_some() && !self.once {
             let newsdesk = self.newsdesk.clone();

@@ -202,6 +202,7 @@ impl Loop {
         let old = std::mem::replace(&mut self.newsdesk, newsdesk);
         serving.adopted(&self.newsdesk);
         self.newsdesk.hub_renewed();
+        self.newsdesk.pushes_renewed();
         self.polls.configure(&self.newsdesk.settings);
         let now = now();
         self.next_retention = self.newsdesk.settings.schedule.retention.after(now);

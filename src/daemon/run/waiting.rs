@@ -33,6 +33,12 @@ impl Loop {
             Ask::Ping { reply } => {
                 let _ = reply.send(());
             }
+            Ask::Withdrawn(done) => {
+                self.newsdesk.withdrawn(&done, &mut self.dirty);
+                let settles = done.iter().filter_map(|(_, applied)| applied.settles);
+                self.settles = self.settles.into_iter().chain(settles).min();
+                self.tombstones_follow();
+            }
         }
     }
 

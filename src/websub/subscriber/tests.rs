@@ -12,13 +12,13 @@ fn url(text: &str) -> Url {
 
 fn wanted() -> Subscription {
     let offer = Advertised { hub: url("https://hub.example/"), topic: url("https://a.example/feed") };
-    Subscription::begin(offer, "https://a.example/".into(), "token".into(), "secret".into(), at(0))
+    Subscription::begin(offer, "https://a.example/", &url("https://us.example/desk/"), "token", "secret", at(0))
 }
 
 /// Confirmed for ten hours.
 fn live() -> Subscription {
     let mut subscription = wanted();
-    subscription.ask("https://us.example/websub/token", at(0));
+    subscription.ask(at(0));
     assert_eq!(subscription.answer(&question("subscribe"), at(0)), Verdict::Echo("c".into()));
     subscription
 }
@@ -72,11 +72,11 @@ fn where_hubs_can_reach_us() {
 fn what_the_hub_is_asked() {
     let mut subscription = wanted();
     assert_eq!(subscription.step(at(0)), Step::Ask);
-    let fields = subscription.ask("https://us.example/websub/token", at(0));
+    let fields = subscription.ask(at(0));
     let want = [
         ("hub.mode", "subscribe"),
         ("hub.topic", "https://a.example/feed"),
-        ("hub.callback", "https://us.example/websub/token"),
+        ("hub.callback", "https://us.example/desk/websub/token"),
         ("hub.lease_seconds", "864000"),
         ("hub.secret", "secret"),
     ];
@@ -89,17 +89,17 @@ fn a_hub_that_does_not_answer_is_asked_ever_more_rarely() {
     let (mut subscription, mut now, mut waits) = (wanted(), at(0), Vec::new());
     for _ in 0..9 {
         assert_eq!(subscription.step(now), Step::Ask);
-        subscription.ask("callback", now);
+        subscription.ask(now);
         let Step::Wait(next) = subscription.step(now) else { panic!("waits") };
         waits.push((next - now).num_minutes());
         now = next;
     }
     assert_eq!(waits, [15, 30, 60, 120, 240, 480, 960, 1440, 1440]);
-    subscription.not_taken(Some(TimeDelta::days(9)), now);
+    subscription.not_taken(Some(503), Some(TimeDelta::days(9)), now);
     assert_eq!(subscription.due, now + TimeDelta::days(1), "no hub silences us for longer");
-    subscription.ask("callback", now);
+    subscription.ask(now);
     subscription.answer(&question("subscribe"), now);
-    subscription.not_taken(None, now);
+    subscription.not_taken(None, None, now);
     assert!(subscription.is_live(now) && subscription.requests == 0, "it confirmed before it answered");
 }
 
@@ -109,7 +109,7 @@ fn the_lease_is_renewed_ahead() {
     assert_eq!(subscription.lease_until, Some(at(36_000)));
     let Step::Wait(renewal) = subscription.step(at(0)) else { panic!("waits") };
     assert!(renewal >= at(25_200) && renewal < at(31_000), "{renewal}");
-    subscription.ask("callback", renewal);
+    subscription.ask(renewal);
     assert!(subscription.is_live(renewal), "the old lease goes on");
     assert!(subscription.due <= renewal + (at(36_000) - renewal) / 2, "and is hurried for");
     subscription.answer(&question("subscribe"), renewal);
@@ -127,7 +127,7 @@ fn questions_are_answered_only_as_we_asked() {
         }
     };
     let (unasked, mut asked, live) = (wanted(), wanted(), live());
-    asked.ask("callback", at(0));
+    asked.ask(at(0));
     let mut leaving = live.clone();
     leaving.leave(at(1));
     let of = |mode: &str| question(mode);
@@ -160,7 +160,7 @@ fn questions_are_answered_only_as_we_asked() {
 #[test]
 fn a_lease_is_believed_for_a_year() {
     let mut asked = wanted();
-    asked.ask("callback", at(0));
+    asked.ask(at(0));
     asked.answer(&Question { lease: "99999999999999999999".into(), ..question("subscribe") }, at(0));
     assert_eq!(asked.lease_until, Some(at(0) + TimeDelta::days(365)));
 }
@@ -170,12 +170,17 @@ fn leaving() {
     let mut never = wanted();
     never.leave(at(1));
     assert_eq!(never.step(at(1)), Step::Forget);
+    let mut unknown = live();
+    unknown.leave(at(1));
+    unknown.ask(at(1));
+    unknown.not_taken(Some(404), None, at(1));
+    assert_eq!(unknown.step(at(1)), Step::Forget, "the hub does not know us");
     let mut subscription = live();
     subscription.leave(at(1));
     let mut now = at(1);
     for _ in 0..3 {
         assert_eq!(subscription.step(now), Step::Ask);
-        assert_eq!(subscription.ask("callback", now)[0].1, "unsubscribe");
+        assert_eq!(subscription.ask(now)[0].1, "unsubscribe");
         now = subscription.due;
     }
     assert_eq!(subscription.step(now), Step::Forget, "the lease will end it");
@@ -210,21 +215,39 @@ fn trust_is_earned_lost_and_dearer_each_time() {
 fn polls_are_rare_while_the_hub_is_trusted() {
     let normal = |minutes: i64| NextPoll { at: at(0) + TimeDelta::minutes(minutes), reason: "normal".into() };
     let hours = |subscription: &Subscription, minutes: i64| {
-        (subscription.pace(normal(minutes), at(0)).at - at(0)).num_minutes()
+        (subscription.pace(normal(minutes), at(0), at(0)).at - at(0)).num_minutes()
     };
     let mut subscription = live();
     subscription.lease_until = Some(at(0) + TimeDelta::days(10));
-    assert_eq!(subscription.pace(normal(15), at(0)), normal(15), "nothing has come yet");
+    assert_eq!(subscription.pace(normal(15), at(0), at(0)), normal(15), "nothing has come yet");
     subscription.note_push(at(0));
     assert_eq!([15, 60, 120, 600, 1440].map(|m| hours(&subscription, m)), [360, 480, 960, 1440, 1440]);
     assert_eq!(hours(&subscription, 5000), 5000, "what the schedule holds back longer stays so");
-    let reason = subscription.pace(normal(60), at(0)).reason;
+    let reason = subscription.pace(normal(60), at(0), at(0)).reason;
     assert_eq!(reason, "in 8 h: pushed by hub.example, lease until 2027-01-25 08:00 UTC; polled then to be sure");
+    let later = at(0) + TimeDelta::hours(5);
+    let counted = subscription.pace(normal(15), at(0), later).at;
+    assert_eq!(counted, at(0) + TimeDelta::hours(6), "pushes do not put off the poll that checks them");
+    assert_eq!(subscription.pace(normal(15), at(0), later + TimeDelta::hours(9)).at, later + TimeDelta::hours(9));
     subscription.lease_until = Some(at(0) + TimeDelta::hours(7));
     assert_eq!(hours(&subscription, 60), 420, "when the lease ends, polls are all there is");
     subscription.note_miss(at(0));
-    assert_eq!(subscription.pace(normal(15), at(0)), normal(15));
+    assert_eq!(subscription.pace(normal(15), at(0), at(0)), normal(15));
     assert!(subscription.words(at(0)).contains("missed something"));
     subscription.lease_until = Some(at(0));
     assert_eq!(subscription.words(at(0)), "hub.example was asked to push");
+}
+
+#[test]
+fn what_makes_it_another_subscription() {
+    let (subscription, base) = (wanted(), url("https://us.example/desk/"));
+    let same = subscription.at.clone();
+    assert!(subscription.is_for(&same, "https://a.example/", &base));
+    assert!(!subscription.is_for(&same, "https://b.example/", &base));
+    assert!(!subscription.is_for(&same, "https://a.example/", &url("https://us.example/")));
+    assert!(!subscription.is_for(
+        &Advertised { hub: url("https://other.example/"), ..same },
+        "https://a.example/",
+        &base
+    ));
 }

@@ -1,0 +1,104 @@
+//! One pushed document: read, compared and stored by the same way as one that was fetched. What belongs to polls stays as it
+//! is: their validators, their hash, their failures.
+
+use std::sync::Arc;
+
+use super::Newsdesk;
+use super::push::Pushed;
+use super::refresh::{Done, RefreshError, Refreshing, Stage, blocking, in_words};
+use crate::changes::{self, Situation};
+use crate::config::settings::{Place, Source};
+use crate::fetch::Validators;
+use crate::fetch::http::Document;
+use crate::model::Time;
+use crate::schedule::{self, Cadence, Freshness, NextPoll, rhythm};
+use crate::store::{Refresh, SourceState};
+
+impl Newsdesk {
+    pub(super) async fn read_push(&self, source: Arc<Source>, pushed: Pushed) -> Refreshing {
+        let (now, row) = (super::now(), self.row(&source.name));
+        let mut state = match self.store.state(row) {
+            Ok(state) => state,
+            Err(cause) => return self.store_failed(source, cause.into(), now),
+        };
+        let Place::Feed(page) = &source.place else {
+            return Refreshing::ended(source, Ok(Done::default()), as_before(&state, now));
+        };
+        let configured = state.poll.found.ask(page).clone();
+        let document = Document {
+            // What is relative in it is so to where its source is.
+            url: state.poll.moved.ask(&configured).clone(),
+            hops: Vec::new(),
+            body: pushed.body.clone(),
+            content_type: pushed.content_type.clone(),
+            validators: Validators::default(),
+            freshness: Freshness::default(),
+            links: Vec::new(),
+        };
+        let read = {
+            let (newsdesk, source) = (self.clone(), source.clone());
+            blocking(move || newsdesk.normalize_feed(&source, &configured, &document)).await
+        };
+        let refreshed = match read {
+            Ok((refreshed, ..)) => refreshed,
+            Err(cause) => {
+                let error =
+                    RefreshError::new(&source, Stage::Parse, format!("what its hub pushed is ignored: {cause}").into());
+                return Refreshing::ended(source, Err(error), as_before(&state, now));
+            }
+        };
+        let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
+            Ok(known) => known,
+            Err(cause) => return self.store_failed(source, cause.into(), now),
+        };
+        let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
+        let situation = Situation { now, first_fetch, local: false, last_read: state.last_success };
+        let changes = {
+            let (newsdesk, source) = (self.clone(), source.clone());
+            blocking(move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now)).await
+        };
+        let words = format!("pushed: {}", in_words(&changes));
+        if !changes.new.is_empty() {
+            rhythm::note(&mut state.poll.seen, now);
+        }
+        self.note_push(row, &pushed.token, now);
+        if state.trouble.is_none() {
+            state.outcome.clone_from(&words);
+            state.last_success = Some(now);
+        }
+        let next = self.after_push(&source, &state, row, now);
+        (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
+        let refresh = Refresh {
+            source: row,
+            now,
+            changes,
+            origin: Some(origin),
+            feed_id,
+            state,
+            files: Vec::new(),
+            vanished: Vec::new(),
+        };
+        match self.store.apply_refresh(refresh).await {
+            Ok(applied) => Refreshing::ended(source, Ok(Done { applied, words, ..Done::default() }), next),
+            Err(cause) => self.store_failed(source, cause.into(), now),
+        }
+    }
+
+    /// The next poll counts from the last one: pushes do not put off the poll that checks them.
+    fn after_push(&self, source: &Source, state: &SourceState, row: i64, now: Time) -> NextPoll {
+        let schedule = &self.settings.schedule;
+        let cadence = source.schedule.as_ref().unwrap_or(&schedule.default);
+        let bounds = schedule::Bounds { min: schedule.min, max: schedule.max };
+        match (cadence, state.last_try) {
+            (Cadence::Adaptive, Some(last)) if state.poll.failures == 0 && last <= now => {
+                let normal = schedule::next_poll(cadence, bounds, &state.poll, last, &source.name);
+                self.push_paced(row, normal, last, now)
+            }
+            _ => as_before(state, now),
+        }
+    }
+}
+
+fn as_before(state: &SourceState, now: Time) -> NextPoll {
+    NextPoll { at: state.next_poll.unwrap_or(now), reason: state.next_reason.clone() }
+}
