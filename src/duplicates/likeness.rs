@@ -6,8 +6,9 @@ use super::tokens::{Token, tokens};
 pub const LEAST_TOKENS: usize = 48;
 /// So much of the smaller text must stand in the larger one.
 const LEAST_CONTAINED: f64 = 0.8;
-/// The beginning of one of the two texts must stand in the other to this part: what two texts share besides is what
-/// stands under everything that their publishers write.
+/// The first so many tokens of one of the two texts must stand in the other to this part: two notes of one house may
+/// share nine tenths, which are what stands under everything that it writes.
+const LEAD: usize = 24;
 const LEAST_LEAD: f64 = 0.5;
 /// And so much of its numbers, if it has at least [`TELLING_NUMBERS`]: weather, markets and tables are one text with
 /// other numbers every day.
@@ -18,7 +19,7 @@ const SHINGLE: usize = 3;
 /// Tokens in a shingle that may become an anchor: long, so that unrelated texts share none.
 const ANCHOR_SHINGLE: usize = 5;
 /// The tokens that a teaser and its article both begin with.
-const LEAD: usize = 44;
+const LEAD_OF_TEASER: usize = 44;
 const WHOLE_ANCHORS: usize = 6;
 const LEAD_ANCHORS: usize = 4;
 /// Anchors of one text. An anchor is the shingle with the smallest hash in one of several orders (MinHash, bands of one
@@ -55,7 +56,7 @@ impl Text {
         for (at, window) in self.tokens.windows(ANCHOR_SHINGLE).enumerate() {
             let shingle = shingle(window);
             lower(whole, shingle, 1);
-            if at + ANCHOR_SHINGLE <= LEAD {
+            if at + ANCHOR_SHINGLE <= LEAD_OF_TEASER {
                 lower(lead, shingle, 1 + WHOLE_ANCHORS as u64);
             }
         }
@@ -75,7 +76,7 @@ impl Text {
             (small_text, large_text) = (large_text, small_text);
         }
         let contained = part_of(&small, &large);
-        let lead = |text: &[Token]| shingles(text.get(..LEAST_TOKENS).unwrap_or(text));
+        let lead = |text: &[Token]| shingles(text.get(..LEAD).unwrap_or(text));
         let alike = contained >= LEAST_CONTAINED
             && (part_of(&lead(small_text), &large) >= LEAST_LEAD || part_of(&lead(large_text), &small) >= LEAST_LEAD)
             && same_numbers(small_text, large_text);

@@ -1,5 +1,6 @@
 //! All integration tests in one binary: fixtures as data for the pure rooms, black-box tests for the edges.
 
+mod agency;
 mod archives;
 mod articles;
 mod config;
@@ -15,6 +16,7 @@ mod folder;
 mod folders;
 mod http;
 mod hub;
+mod likeness;
 mod markup;
 mod origin;
 mod peer;
