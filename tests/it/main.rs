@@ -33,3 +33,4 @@ mod subscribe;
 mod support;
 mod survive;
 mod verbs;
+mod web_server;
