@@ -18,7 +18,6 @@ use chrono::TimeDelta;
 use desk::{Failure, LIMIT, now, stated};
 use newsdesk::changes::{ChangedEntry, Changes};
 use newsdesk::daemon::Newsdesk;
-use newsdesk::duplicates::Clues;
 use newsdesk::merge::{self, Candidate, Identity, current};
 use newsdesk::model::{Paging, Time};
 use newsdesk::normalize::identity;
@@ -90,7 +89,6 @@ async fn change(desk: &Newsdesk, row: i64, run: usize, now: Time) -> Result<(), 
     let (json, print) = identity::printed(&stated);
     let changed = ChangedEntry {
         row,
-        clues: Clues::of(&stated),
         first_seen: stored.entry.first_seen,
         key: None,
         aliases: Vec::new(),
@@ -102,6 +100,7 @@ async fn change(desk: &Newsdesk, row: i64, run: usize, now: Time) -> Result<(), 
         significant: true,
         sections: vec![String::new(), "news".to_owned()],
         barred: false,
+        clues: newsdesk::duplicates::Clues::default(),
     };
     let source = desk.store.sources().await?.into_iter().find(|source| source.name == stored.entry.source);
     let source = source.ok_or("no source")?;
@@ -137,8 +136,13 @@ async fn rendering(desk: &Newsdesk, row: i64, rows: &[i64]) -> Result<Duration, 
         corrected_since: now() - current::CORRECTED,
         corrected: section.limit,
     };
-    let mut kept: std::collections::HashMap<i64, Fragment> =
-        desk.store.entries(None, rows.to_vec()).await?.into_iter().map(|stored| (stored.row, made(stored))).collect();
+    let mut kept: std::collections::HashMap<i64, Fragment> = desk
+        .store
+        .entries(Some(row), rows.to_vec())
+        .await?
+        .into_iter()
+        .map(|stored| (stored.row, made(stored)))
+        .collect();
     let mut times = Vec::new();
     for run in 0..RUNS * 5 {
         let changed = rows[(run * 37) % rows.len()];
@@ -146,7 +150,7 @@ async fn rendering(desk: &Newsdesk, row: i64, rows: &[i64]) -> Result<Duration, 
         let found = desk.store.standings(row, reach).await?;
         let current =
             current::current(&section, &found.shelf, found.window, found.latest, found.corrected, &|_| 0, now());
-        for stored in desk.store.entries(None, vec![changed]).await? {
+        for stored in desk.store.entries(Some(row), vec![changed]).await? {
             kept.insert(stored.row, made(stored));
         }
         let fragments: Vec<Fragment> =

@@ -93,7 +93,8 @@ pub async fn fill(desk: &Newsdesk, entries: usize) -> Result<(), Failure> {
                 updated: date(n),
                 slug: None,
                 sections: vec![String::new(), "news".to_owned()],
-                clues: Clues::of(&stated),
+                // The texts are alike, and not to be taken for copies of each other.
+                clues: Clues::default(),
                 stated,
             }
         });

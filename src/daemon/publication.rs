@@ -410,8 +410,11 @@ impl Newsdesk {
             for (path, revision) in &revisions {
                 mirror::write(&root, path, revision)?;
             }
-            for (path, bytes) in &articles {
-                mirror::copy(&root, path, bytes)?;
+            for (path, bytes) in articles {
+                match path.strip_suffix("/index.html") {
+                    Some(page) => mirror::write(&root, &format!("{page}/"), &publish::of_page(bytes)).map(drop)?,
+                    None => mirror::copy(&root, &path, &bytes)?,
+                }
             }
             for slug in &withdrawn {
                 mirror::remove_article(&root, slug)?;

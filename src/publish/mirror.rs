@@ -22,15 +22,31 @@ pub struct MirrorError {
     pub cause: io::Error,
 }
 
-/// Where a path of the site stands below the mirror.
+/// Where a path of the site stands below the mirror. Web servers look for files by decoded names.
 pub fn file_of(path: &str) -> PathBuf {
-    let mut file: PathBuf = path.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
+    let parts = path.split('/').map(decoded).filter(|part| !["", ".", ".."].contains(&part.as_str()));
+    let mut file: PathBuf = parts.collect();
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_page = name.is_empty() || super::Media::of_path(path) == super::Media::Html;
     if is_page {
         file.push("index.html");
     }
     file
+}
+
+/// One segment of a path; as it stands where what it stands for could be no name of a file.
+fn decoded(part: &str) -> String {
+    if !part.contains('%') || part.contains(['&', '=']) {
+        return part.to_owned();
+    }
+    let bytes: Vec<u8> = url::form_urlencoded::parse(part.replace('+', "%2B").as_bytes())
+        .next()
+        .map(|(name, _)| name.into_owned().into_bytes())
+        .unwrap_or_default();
+    match String::from_utf8(bytes) {
+        Ok(name) if !name.contains(['/', '\0', '\u{fffd}']) && !name.starts_with('.') => name,
+        _ => part.to_owned(),
+    }
 }
 
 /// Write one document and its compressed siblings; does nothing where the bytes stand already.
@@ -165,6 +181,9 @@ mod tests {
         check("politics/atom.xml", "politics/atom.xml");
         check("articles/a-b", "articles/a-b/index.html");
         check("articles/version-1.2", "articles/version-1.2/index.html");
+        check("sources/A%20%26%20%C3%B6/rss.xml", "sources/A & ö/rss.xml");
+        check("sources/A+b%3Dc%26d/", "sources/A+b=c&d/index.html");
+        check("sources/%2e%2e%2fetc/", "sources/%2e%2e%2fetc/index.html");
         check("../../etc/atom.xml", "etc/atom.xml");
     }
 

@@ -162,6 +162,11 @@ pub fn revive(stored: StoredRevision) -> Revision {
     Revision::new(media, stored.body.into(), stored.etag, stored.modified, stored.counter)
 }
 
+/// A page that is made anew whenever it is asked for, as it stands now.
+pub fn of_page(body: Vec<u8>) -> Revision {
+    Revision::new(Media::Html, body.into(), String::new(), Time::default(), 0)
+}
+
 /// 128 bits of the BLAKE3 hash in hexadecimal digits.
 pub fn etag(body: &[u8]) -> String {
     blake3::hash(body).to_hex().chars().take(32).collect()

@@ -74,6 +74,7 @@ fn entry_of(piece: &Piece<'_>) -> Entry {
             lang: lang.clone(),
             ..Content::default()
         }),
+        extensions: media(piece),
         ..Entry::default()
     }
 }
@@ -115,16 +116,34 @@ fn links(piece: &Piece<'_>) -> Vec<Link> {
         length: enclosure.length.map(|bytes| bytes.to_string()),
         hreflang: None,
     }));
-    if let Some(image) = piece.lone_image() {
-        let kind = Some(text::media_type_by_ending(&image)).filter(|kind| kind.starts_with("image/"));
-        links.push(Link {
-            href: image.into_owned(),
-            rel: "enclosure".to_owned(),
-            mime_type: kind.map(str::to_owned),
-            ..Link::default()
-        });
-    }
     links
+}
+
+/// What Atom has no word for: play times, and the picture of the entry.
+fn media(piece: &Piece<'_>) -> BTreeMap<String, BTreeMap<String, Vec<Extension>>> {
+    let element = |name: &str, attrs: Vec<(&str, Option<String>)>| Extension {
+        name: format!("media:{name}"),
+        attrs: attrs
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), text::escape_html(&text::xml(&value?)))))
+            .collect(),
+        ..Extension::default()
+    };
+    let played = piece.enclosures().filter_map(|(url, file)| {
+        let seconds = file.duration_secs?;
+        let stated = file.media_type.clone().filter(|kind| is_media_type(kind));
+        let length = file.length.map(|bytes| bytes.to_string());
+        let attrs = [("url", Some(url.into_owned())), ("type", stated), ("fileSize", length)];
+        Some(element("content", attrs.into_iter().chain([("duration", Some(seconds.to_string()))]).collect()))
+    });
+    let thumbnail = piece.image().map(|url| element("thumbnail", vec![("url", Some(url.into_owned()))]));
+    let elements = [("content", played.collect::<Vec<_>>()), ("thumbnail", thumbnail.into_iter().collect())];
+    let elements: BTreeMap<String, Vec<Extension>> = elements
+        .into_iter()
+        .filter(|(_, elements)| !elements.is_empty())
+        .map(|(name, elements)| (name.to_owned(), elements))
+        .collect();
+    if elements.is_empty() { BTreeMap::new() } else { BTreeMap::from([("media".to_owned(), elements)]) }
 }
 
 fn source(piece: &Piece<'_>) -> Source {
@@ -167,8 +186,10 @@ fn head(feed: &Feed) -> AtomFeed {
         let archive = Extension { name: "fh:archive".to_owned(), ..Extension::default() };
         extensions.insert("fh".to_owned(), BTreeMap::from([("archive".to_owned(), vec![archive])]));
     }
-    let namespaces = [("at", TOMBSTONES), ("fh", super::HISTORY)];
-    let namespaces = namespaces.into_iter().filter(|(prefix, _)| extensions.contains_key(*prefix));
+    let used = [("at", TOMBSTONES), ("fh", super::HISTORY)];
+    let used = used.into_iter().filter(|(prefix, _)| extensions.contains_key(*prefix));
+    // Whatever the entries use: a fragment stands in every document.
+    let namespaces = used.chain([("media", super::MEDIA)]);
     AtomFeed {
         title: Text::plain(super::title(feed)),
         id: text::xml(&feed.id).into_owned(),

@@ -162,11 +162,9 @@ impl<'a> Piece<'a> {
         files.filter(|(url, _)| is_absolute(url))
     }
 
-    /// The picture of the entry where the text does not show it and no file is it: Atom has no other place for it.
-    pub fn lone_image(&self) -> Option<Cow<'_, str>> {
-        let image = self.stated.image.as_deref().map(text::url).filter(|url| is_absolute(url))?;
-        let shown = self.content.as_deref().is_some_and(|html| html.contains(text::escape_html(&image).as_str()));
-        (!shown && self.enclosures().all(|(url, _)| url != image)).then_some(image)
+    /// The picture of the entry.
+    pub fn image(&self) -> Option<Cow<'_, str>> {
+        self.stated.image.as_deref().map(text::url).filter(|url| is_absolute(url))
     }
 
     /// What a list shows below the title, as HTML: the summary, else the beginning of the content.

@@ -169,10 +169,12 @@ fn rfc822(text: &str) -> Result<i64, String> {
 // ---- XML ----
 
 const ATOM_NS: &[u8] = b"http://www.w3.org/2005/Atom";
-const ATOM_WRAP: (&str, &str) = ("<feed xmlns=\"http://www.w3.org/2005/Atom\">", "</feed>");
+const ATOM_WRAP: (&str, &str) =
+    ("<feed xmlns=\"http://www.w3.org/2005/Atom\" xmlns:media=\"http://search.yahoo.com/mrss/\">", "</feed>");
 const RSS_WRAP: (&str, &str) = (
     "<rss xmlns:atom=\"http://www.w3.org/2005/Atom\" xmlns:content=\"http://purl.org/rss/1.0/modules/content/\" \
-     xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:media=\"http://search.yahoo.com/mrss/\"><channel>",
+     xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:media=\"http://search.yahoo.com/mrss/\" \
+     xmlns:itunes=\"http://www.itunes.com/dtds/podcast-1.0.dtd\"><channel>",
     "</channel></rss>",
 );
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{self, Feed};
 
-use super::fragment::{Piece, is_absolute, is_media_type};
+use super::fragment::{Piece, is_media_type};
 use super::text;
 
 pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
@@ -147,7 +147,7 @@ fn item_of<'a>(piece: &'a Piece<'_>) -> Item<'a> {
         content_html,
         content_text: content_html.is_none().then_some(&*piece.title),
         summary: summary.map(|html| text::visible(html, html.len())).filter(|seen| !seen.is_empty()),
-        image: piece.stated.image.as_deref().map(text::url).filter(|url| is_absolute(url)),
+        image: piece.image(),
         date_published: text::rfc3339(piece.published),
         date_modified: text::rfc3339(piece.updated),
         authors: piece.authors.iter().map(author).collect(),

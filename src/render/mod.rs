@@ -37,6 +37,10 @@ pub const ARCHIVE: &str = "archive/";
 /// Namespace of `fh:archive` (RFC 5005 §7).
 const HISTORY: &str = "http://purl.org/syndication/history/1.0";
 
+/// Namespaces that every head declares, whatever the entries use.
+const MEDIA: &str = "http://search.yahoo.com/mrss/";
+const ITUNES: &str = "http://www.itunes.com/dtds/podcast-1.0.dtd";
+
 /// The media types they are served as. The XML ones name the charset.
 pub const ATOM_TYPE: &str = "application/atom+xml; charset=utf-8";
 pub const RSS_TYPE: &str = "application/rss+xml; charset=utf-8";

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use rss::extension::atom::{AtomExtension, Link};
 use rss::extension::dublincore::DublinCoreExtension;
+use rss::extension::itunes::ITunesItemExtension;
 use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Enclosure, Guid, Image, Item, Source};
 
@@ -25,11 +26,12 @@ pub(super) const TAIL: usize = 1 + ITEM_TAIL.len() + 1;
 pub(super) const BETWEEN: usize = 1;
 
 /// All that a head declares, whatever the entries use: an item's fragment stands in every document.
-const NAMESPACES: [(&str, &str); 4] = [
+const NAMESPACES: [(&str, &str); 5] = [
     ("atom", "http://www.w3.org/2005/Atom"),
     ("content", "http://purl.org/rss/1.0/modules/content/"),
     ("dc", "http://purl.org/dc/elements/1.1/"),
-    ("media", "http://search.yahoo.com/mrss/"),
+    ("itunes", super::ITUNES),
+    ("media", super::MEDIA),
 ];
 
 pub(super) fn document<'a>(feed: &Feed, fragments: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
@@ -91,6 +93,7 @@ fn item_of(piece: &Piece<'_>) -> Item {
         content: piece.content.as_ref().map(|html| html.clone().into_owned()),
         extensions: extensions(piece),
         atom_ext: atom_links(piece),
+        itunes_ext: itunes(piece),
         dublin_core_ext: Some(dublin_core(piece)),
         ..Item::default()
     }
@@ -112,6 +115,16 @@ fn dublin_core(piece: &Piece<'_>) -> DublinCoreExtension {
         sources: if piece.origin.feed.is_none() { vec![piece.origin.title.clone()] } else { Vec::new() },
         ..DublinCoreExtension::default()
     }
+}
+
+/// How long it plays, and its picture, where podcast players look: of an entry that has something to play.
+fn itunes(piece: &Piece<'_>) -> Option<ITunesItemExtension> {
+    let is_played =
+        |file: &model::Enclosure| ["audio/", "video/"].iter().any(|kind| media_type(file).starts_with(kind));
+    let (_, file) = piece.enclosures().find(|(_, file)| is_played(file))?;
+    let duration = file.duration_secs.map(|seconds| seconds.to_string());
+    let image = piece.image().map(Cow::into_owned);
+    (duration.is_some() || image.is_some()).then(|| ITunesItemExtension { duration, image, ..Default::default() })
 }
 
 fn atom_links(piece: &Piece<'_>) -> Option<AtomExtension> {
@@ -152,7 +165,7 @@ fn extensions(piece: &Piece<'_>) -> ExtensionMap {
         .filter(|(at, (_, file))| *at > 0 || file.duration_secs.is_some() || file.title.is_some())
         .map(|(_, (url, file))| media_content(&url, file))
         .collect();
-    let thumbnail = piece.stated.image.as_deref().map(text::url).filter(|url| is_absolute(url)).map(|url| Extension {
+    let thumbnail = piece.image().map(|url| Extension {
         name: "media:thumbnail".to_owned(),
         attrs: BTreeMap::from([("url".to_owned(), url.into_owned())]),
         ..Extension::default()

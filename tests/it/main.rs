@@ -36,3 +36,4 @@ mod subscribe;
 mod support;
 mod survive;
 mod verbs;
+mod web_server;

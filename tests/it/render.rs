@@ -453,6 +453,66 @@ fn feed_of(bytes: &[u8]) -> Option<Feed> {
     Some(feed)
 }
 
+/// Files and pictures survive from any format into any other, as our own parser reads them and as feed-rs does.
+#[test]
+fn enclosures_and_media_survive_from_any_format_into_any_other() {
+    let file = |name: &str, kind: &str, length, duration_secs, title: Option<&str>| Enclosure {
+        url: format!("https://cdn.example/{name}?a=1&b=2"),
+        media_type: Some(kind.into()),
+        length,
+        duration_secs,
+        title: title.map(str::to_owned),
+    };
+    let stated = Stated {
+        enclosures: vec![
+            file("one.mp3", "audio/mpeg", Some(12_345), Some(3671), None),
+            file("two.mp4", "video/mp4", Some(99), Some(60), None),
+            file("three.pdf", "application/pdf", Some(7), None, None),
+        ],
+        image: Some("https://cdn.example/cover.jpg?w=1&h=2".into()),
+        comments: Some("https://wire.example/1#comments".into()),
+        rights: Some("© The Wire & others".into()),
+        link: Some("https://wire.example/1".into()),
+        language: Some("de".into()),
+        authors: vec![Person { name: Some("Jane Doe".into()), ..Person::default() }],
+        ..titled("An episode")
+    };
+    let original = feed(vec![entry(1, stated)]);
+    let bytes = |feed: &Feed| {
+        let Documents { atom, rss, json } = published(feed);
+        [("Atom", atom), ("RSS", rss), ("JSON Feed", json)]
+    };
+    let wanted = &original.entries[0].entry.stated;
+    for (from, document) in bytes(&original) {
+        let read = feed_of(&document).unwrap();
+        let once = &read.entries[0].entry.stated;
+        assert_eq!((&once.enclosures, &once.image), (&wanted.enclosures, &wanted.image), "out of {from}");
+        assert_eq!((&once.authors, &once.title), (&wanted.authors, &wanted.title), "out of {from}");
+        if from != "JSON Feed" {
+            // It has no place for them.
+            assert_eq!((&once.comments, &once.rights), (&wanted.comments, &wanted.rights), "out of {from}");
+        }
+        for (into, document) in bytes(&read) {
+            let again = feed_of(&document).unwrap();
+            let twice = &again.entries[0].entry.stated;
+            assert_eq!((&twice.enclosures, &twice.image), (&wanted.enclosures, &wanted.image), "{from} into {into}");
+        }
+    }
+    let rss = String::from_utf8(published(&original).rss).unwrap();
+    assert!(rss.contains("<itunes:duration>3671</itunes:duration>"), "{rss}");
+    assert!(rss.contains("<itunes:image href=\"https://cdn.example/cover.jpg?w=1&#x26;h=2\""), "{rss}");
+    for (format, document) in bytes(&original) {
+        let seen = feed_rs::parser::parse(document.as_slice()).unwrap();
+        let entry = &seen.entries[0];
+        let media = entry.media.iter().flat_map(|media| &media.content).filter_map(|content| content.url.as_ref());
+        let links = entry.links.iter().map(|link| link.href.as_str());
+        let urls: Vec<String> = media.map(|url| url.to_string()).chain(links.map(str::to_owned)).collect();
+        for file in &wanted.enclosures {
+            assert!(urls.contains(&file.url), "{format}: {urls:?}");
+        }
+    }
+}
+
 #[test]
 fn opml_names_feeds_and_keeps_private_addresses() {
     use newsdesk::render::opml::{self, Outline};

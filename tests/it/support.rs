@@ -405,7 +405,7 @@ pub fn files_below(root: &Path) -> Vec<PathBuf> {
 
 /// Below the range that outgoing connections use, so that nobody else takes it between now and the daemon's start;
 /// each test process looks in a place of its own.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 110) as u16 * 100;
     loop {
