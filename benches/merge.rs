@@ -113,6 +113,7 @@ async fn change(desk: &Newsdesk, row: i64, run: usize, now: Time) -> Result<(), 
         state: source.state,
         files: Vec::new(),
         vanished: Vec::new(),
+        pages: 0,
     };
     desk.store.apply_refresh(refresh).await?;
     Ok(())

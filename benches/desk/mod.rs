@@ -113,6 +113,7 @@ pub async fn fill(desk: &Newsdesk, entries: usize) -> Result<(), Failure> {
             state: source.state.clone(),
             files: Vec::new(),
             vanished: Vec::new(),
+            pages: 0,
         };
         desk.store.apply_refresh(refresh).await?;
         n += BATCH;

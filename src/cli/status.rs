@@ -13,7 +13,7 @@ use super::{Failed, Place, print, print_json};
 use crate::config::settings::without_secrets;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
-use crate::store::{SourceRow, Store, StoreError};
+use crate::store::{PageCounts, SourceRow, Store, StoreError};
 use crate::websub::subscriber::Phase;
 
 /// How every source is: last success, last try, next poll and why
@@ -66,6 +66,9 @@ pub struct Row {
     /// "pushed by HUB, lease until T"; `null`: it names no hub, or there is no address that one could push to.
     #[serde(default)]
     pub push: Option<String>,
+    /// How far the pages behind its entries are, in words; `null`: its full texts are not asked for.
+    #[serde(default)]
+    pub full_text: Option<String>,
     pub entries: u64,
     pub newest: Option<Time>,
     pub repairs: Vec<String>,
@@ -104,8 +107,13 @@ async fn report(store: &Store) -> Result<Report, StoreError> {
     let now = Utc::now();
     let mut words: BTreeMap<i64, String> =
         pushes.into_iter().map(|(source, subscription)| (source, subscription.words(now))).collect();
-    let sources = store.sources().await?.into_iter();
-    let sources = sources.map(|source| Row { push: words.remove(&source.row), ..row(source) }).collect();
+    // Nor has it these.
+    let pages = store.page_counts().await.unwrap_or_default();
+    let sources = store.sources().await?.into_iter().map(|source| {
+        let (push, full_text) = (words.remove(&source.row), pages.get(&source.row).map(read_pages));
+        Row { push, full_text, ..row(source) }
+    });
+    let sources = sources.collect();
     Ok(Report { sources, notices: Vec::new(), store: None })
 }
 
@@ -113,6 +121,12 @@ async fn report(store: &Store) -> Result<Report, StoreError> {
 pub async fn report_of_daemon(newsdesk: &Newsdesk) -> Result<Report, StoreError> {
     let store = Some(newsdesk.store.path().to_owned());
     Ok(Report { notices: newsdesk.notices(), store, ..report(&newsdesk.store).await? })
+}
+
+fn read_pages(pages: &PageCounts) -> String {
+    let PageCounts { taken, waiting, without, trouble } = pages;
+    let trouble = trouble.as_ref().map(|trouble| format!("; last: {trouble}")).unwrap_or_default();
+    format!("{taken} texts taken from pages, {waiting} waiting, {without} as the feed has them{trouble}")
 }
 
 /// A feed that was found on a web page, or that has moved, is asked where it is; the file is its owner's to change.
@@ -145,6 +159,7 @@ fn row(row: SourceRow) -> Row {
         why: state.next_reason,
         advice,
         push: None,
+        full_text: None,
         entries: row.entries,
         newest: row.newest,
         repairs: state.repairs,
@@ -167,7 +182,8 @@ fn table(report: &Report, now: Time) -> String {
         // The reason of a next poll that is rare says it, too.
         let push = row.push.as_ref().filter(|push| !row.why.contains(*push));
         let push = push.map(|push| format!("; {push}")).unwrap_or_default();
-        let advice = row.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+        let notes = row.advice.iter().chain(&row.full_text);
+        let advice: String = notes.map(|note| format!("; {note}")).collect();
         text.push_str(&format!(
             "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}{push}{advice}\n",
             row.source, row.mark, row.entries, row.outcome

@@ -167,6 +167,7 @@ impl<'a> Reader<'a> {
             vocabulary: &self.vocabulary,
             section_line: parse::plain::SectionLine::Auto,
             residue: &self.settings.residue,
+            full_text: false,
             limits: &limits,
         };
         let Article { feed, lines, warnings, .. } = article::read(bytes, &options)?;

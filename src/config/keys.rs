@@ -228,7 +228,8 @@ pub const SOURCE: &[Key] = &[
     key("username", Kind::Text, "For servers that ask for a password."),
     key("password-file", Kind::Path, "File with the password; a name without a slash may be a systemd credential."),
     key("token-file", Kind::Path, "File with a bearer token, for servers that ask for one; or a systemd credential."),
-    key("full-text", Kind::Flag, "Take the text from the pages that entries link to.").or("false"),
+    key("full-text", Kind::Flag, "Take the text from the pages that new entries link to, where it is longer.")
+        .or("false"),
     key("section-line", Kind::Choice(&["auto", "always", "never"]), "Does the first line of an article name sections?")
         .or(r#""auto""#),
     key("private", Kind::Flag, "Appears in public by name only.").or("false"),

@@ -157,6 +157,8 @@ pub struct Source {
     pub section_line: SectionLine,
     /// In public by name only: said so, or its address holds a secret.
     pub private: bool,
+    /// Take the text from the pages that entries link to; in a folder, look for it in HTML pages.
+    pub full_text: bool,
     /// Published on its own under `/sources/NAME/`.
     pub publish: bool,
     pub rules: Vec<Rule>,

@@ -252,11 +252,6 @@ enum Kind {
 
 /// What all kinds of sources have; the place is still missing.
 fn common(table: &Table<'_>, name: &str, context: &mut Context<'_>) -> Source {
-    if table.is_set("full-text") {
-        let wrong = Wrong::new("full-text is not available yet");
-        let wrong = wrong.next("leave it out: entries have the text that the feed gives");
-        table.desk.error(&table.key_span("full-text"), wrong);
-    }
     let zone = context.zone;
     let stated = table.texts("sections", value::text);
     let mut sections = Vec::new();
@@ -282,6 +277,7 @@ fn common(table: &Table<'_>, name: &str, context: &mut Context<'_>) -> Source {
             _ => SectionLine::Auto,
         },
         publish: table.is_set("publish"),
+        full_text: table.is_set("full-text"),
         rules: Vec::new(),
         listed_in: None,
     }

@@ -5,6 +5,7 @@
 
 mod archives;
 pub mod control;
+mod full_text;
 pub mod health;
 mod hub;
 pub mod memory;
@@ -258,6 +259,7 @@ impl Newsdesk {
 
     /// Where a changed configuration places entries otherwise, every stored entry is placed anew; or in any case.
     async fn place_again(&self, anew: bool) -> Result<(), StoreError> {
+        self.keep_pages().await?;
         let print = self.placement_print();
         if !anew && self.store.meta("placement").await?.as_deref() == Some(&*print) {
             return Ok(());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::full_text;
 use super::refresh::Refused;
 use crate::config::Settings;
 use crate::model::Time;
@@ -64,8 +65,10 @@ impl Polls {
 
     /// Sources go by the names that `stays` gives them; those that have none are no longer asked about.
     pub fn follow(&mut self, stays: impl Fn(&String) -> Option<String>) {
-        under_new_names(&mut self.running, &stays);
-        under_new_names(&mut self.hosts, &stays);
+        // Pages wait under the row of their source, which it keeps.
+        let stays = |name: &String| full_text::row_of(name).map_or_else(|| stays(name), |_| Some(name.clone()));
+        under_new_names(&mut self.running, stays);
+        under_new_names(&mut self.hosts, stays);
     }
 
     pub fn remove(&mut self, source: &str) {

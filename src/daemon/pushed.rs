@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::Newsdesk;
 use super::push::Pushed;
 use super::refresh::{Done, RefreshError, Refreshing, Stage, blocking, in_words};
+use super::{Newsdesk, full_text};
 use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source};
 use crate::fetch::Validators;
@@ -77,6 +77,7 @@ impl Newsdesk {
             state,
             files: Vec::new(),
             vanished: Vec::new(),
+            pages: full_text::pages_of(&source),
         };
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => Refreshing::ended(source, Ok(Done { applied, words, ..Done::default() }), next),

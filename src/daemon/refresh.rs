@@ -9,7 +9,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Newsdesk, push, search};
+use super::{Newsdesk, full_text, push, search};
 use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source, holds_secret, without_secrets};
 use crate::duplicates::Clues;
@@ -274,6 +274,7 @@ impl Newsdesk {
             state,
             files: Vec::new(),
             vanished: Vec::new(),
+            pages: full_text::pages_of(&source),
         };
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => {
@@ -474,7 +475,8 @@ impl Newsdesk {
             Ok(files) => files,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
-        let reread = state.body_hash.as_deref() != Some(&*self.reading);
+        let reading = if source.full_text { format!("{} full text", self.reading) } else { self.reading.clone() };
+        let reread = state.body_hash.as_deref() != Some(&*reading);
         let read = {
             let (newsdesk, source, root) = (self.clone(), source.clone(), root.to_owned());
             on_disk(move || newsdesk.read_folder(&source, &root, known_files, change, reread, now)).await
@@ -517,7 +519,7 @@ impl Newsdesk {
         let renamed: BTreeSet<i64> = changes.changed.iter().map(|entry| entry.row).collect();
         changes.withdrawn.extend(free.difference(&renamed));
         let words = in_words(&changes);
-        state.body_hash = Some(self.reading.to_string());
+        state.body_hash = Some(reading);
         let before = state.trouble.take();
         let mut next = self.well(&source, &mut state, &words, now);
         if let Some(moment) = read.next_held.filter(|moment| *moment < next.at) {
@@ -541,6 +543,7 @@ impl Newsdesk {
             state,
             files: read.files,
             vanished: read.vanished,
+            pages: 0,
         };
         let applied = match self.store.apply_refresh(refresh).await {
             Ok(applied) => applied,
@@ -660,6 +663,7 @@ impl Newsdesk {
             vocabulary: &self.vocabulary,
             section_line: source.section_line,
             residue: &self.settings.residue,
+            full_text: source.full_text,
             limits: &Limits::default(),
         };
         let article = article::read(&bytes, &options)?;

@@ -3,6 +3,7 @@
 mod folders;
 mod publishing;
 mod pushes;
+mod reading;
 mod reloading;
 mod telling;
 mod waiting;
@@ -21,7 +22,7 @@ use super::polls::{Polls, Start};
 use super::publication::Dirty;
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish, blocking};
-use super::{Newsdesk, StartError, memory, now, reload};
+use super::{Newsdesk, StartError, full_text, memory, now, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
@@ -29,6 +30,7 @@ use crate::schedule::{self, queue};
 use crate::store::{SourceState, StoreError};
 use folders::{FolderState, watch_folders};
 use publishing::{Publishing, published};
+use reading::Reading;
 use reloading::Reload;
 use waiting::Waiting;
 
@@ -97,6 +99,7 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
             biased;
             () = stopped(&mut events.stop) => break,
             Some(finished) = state.running.join_next_with_id() => state.finished(finished),
+            Some(turn) = state.reading.turns.join_next() => state.pages_read(turn),
             published = published(&mut state.publishing) => state.published(published),
             came = reloading::came(&mut state.reload) => state.reload_came(came, &mut serving),
             Some(_) = state.aside.join_next() => {}
@@ -138,6 +141,7 @@ pub async fn update(
             report = &mut answer => break report.unwrap_or_default(),
             () = stopped(&mut stop) => break UpdateReport { trouble: Some("interrupted".to_owned()), ..UpdateReport::default() },
             Some(finished) = state.running.join_next_with_id() => state.finished(finished),
+            Some(turn) = state.reading.turns.join_next() => state.pages_read(turn),
             published = published(&mut state.publishing) => state.published(published),
             () = sleep_until(wake) => {}
         }
@@ -173,6 +177,7 @@ struct Loop {
     folders_due: BTreeSet<(Time, String)>,
     folders: HashMap<String, FolderState>,
     running: JoinSet<Refreshing>,
+    reading: Reading,
     /// Words to the hub, and retention: nobody waits for them.
     aside: JoinSet<()>,
     tasks: HashMap<Id, Task>,
@@ -205,6 +210,7 @@ impl Loop {
             folders_due: BTreeSet::new(),
             folders: HashMap::new(),
             running: JoinSet::new(),
+            reading: Reading::default(),
             aside: JoinSet::new(),
             tasks: HashMap::new(),
             dirty: Dirty::default(),
@@ -236,6 +242,9 @@ impl Loop {
                 self.failing.insert(source.name.clone(), trouble.stage.clone());
             }
             self.schedule(source, state, now);
+            if source.full_text {
+                self.look_for_pages(source, None);
+            }
         }
         Ok(())
     }
@@ -282,6 +291,10 @@ impl Loop {
         while let Some(Start { source, host_refused }) =
             self.polls.start(now, clock, |source| self.failing.contains_key(source))
         {
+            if let Some(row) = full_text::row_of(&source) {
+                self.start_pages(&source, row);
+                continue;
+            }
             let Some(source) = self.newsdesk.source(&source).cloned() else { continue };
             if self.waits_for_push(&source) {
                 continue;
@@ -353,6 +366,10 @@ impl Loop {
         }
         if let Place::Folder(_) = &source.place {
             self.folder_finished(&source.name, refreshing.again);
+        }
+        let is_feed = matches!(source.place, Place::Feed(_));
+        if source.full_text && is_feed && refreshing.result.is_ok() {
+            return self.look_for_pages(&source, Some(refreshing));
         }
         self.answer_waiting(&refreshing);
     }
@@ -441,6 +458,7 @@ impl Loop {
             }
         }
         self.running.abort_all();
+        self.reading.turns.abort_all();
         if self.publishing.is_some() {
             let done = published(&mut self.publishing).await;
             self.published(done);

@@ -4,6 +4,7 @@
 
 pub mod clean;
 mod embed;
+pub mod full_text;
 mod html_tree;
 pub mod identity;
 pub mod links;

@@ -21,6 +21,8 @@ pub struct Options<'a> {
     pub section_line: SectionLine,
     /// Further lines of web forms to drop, lower-case.
     pub residue: &'a [String],
+    /// HTML: look for the text of a page in which it is not marked.
+    pub full_text: bool,
     pub limits: &'a Limits,
 }
 

@@ -30,6 +30,7 @@ pub mod opml;
 pub mod person;
 pub mod plain;
 pub mod reader;
+pub mod robots;
 pub mod rss;
 pub mod xml;
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::aliases::{add_aliases, set_aliases, share_link};
 use super::copies::{self, Moment};
 use super::files::write_files;
+use super::full_text::want_pages;
 use super::hits::count_hits;
 use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
 use super::members::{add_members, joined, sections_of, sections_of_source, set_members};
@@ -34,6 +35,8 @@ pub struct Refresh {
     /// Files that were read, and files that are no more.
     pub files: Vec<FileRow>,
     pub vanished: Vec<String>,
+    /// Pages of new and rewritten entries that are to be read for their full texts, at most.
+    pub pages: usize,
 }
 
 /// What a refresh changed for readers.
@@ -66,7 +69,9 @@ impl Store {
 }
 
 fn apply(db: &Connection, index: &Mutex<Held>, refresh: Refresh) -> Result<Applied, StoreError> {
-    let Refresh { source, now, changes, origin, feed_id, state, files, vanished } = refresh;
+    let Refresh { source, now, changes, origin, feed_id, state, files, vanished, pages } = refresh;
+    let rewritten = changes.changed.iter().filter(|entry| entry.significant && !entry.barred).map(|entry| entry.row);
+    let rewritten: Vec<i64> = rewritten.collect();
     let mut applied = Applied { flood: changes.flood, ..Applied::default() };
     if let Some(origin) = origin {
         choose_feed_id(db, source, feed_id)?;
@@ -86,6 +91,9 @@ fn apply(db: &Connection, index: &Mutex<Held>, refresh: Refresh) -> Result<Appli
     }
     for entry in changes.changed {
         update(db, index, Arrival { source, now }, entry, &mut applied)?;
+    }
+    if pages > 0 {
+        want_pages(db, source, &rewritten, pages, now)?;
     }
     for row in changes.withdrawn {
         withdraw(db, row, now, &mut applied)?;

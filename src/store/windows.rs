@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::copies;
+use super::full_text::with_text;
 use super::members::section_names;
 use super::pack::decode;
 use super::sources::origin;
@@ -86,19 +87,21 @@ impl Store {
 /// Of an entry `e` with its source `s`.
 pub(super) const STORED: &str =
     "SELECT e.id, e.published_id, s.name, e.first_seen, e.effective, e.updated, e.slug, e.key_text, e.withdrawn,
-    e.data, s.feed_id, s.origin, e.source FROM entry e JOIN source s ON s.id = e.source";
+    e.data, s.feed_id, s.origin, e.source, p.data FROM entry e JOIN source s ON s.id = e.source
+    LEFT JOIN page p ON p.entry = e.id";
 
 /// Of a member `m` of a section.
 pub(super) const STANDING: &str =
     "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, m.number, m.corrected,
     (SELECT group_concat(hex(c.print) || coalesce(o.origin, ''), char(0)) FROM member n JOIN entry c ON c.id = n.entry
-        JOIN source o ON o.id = c.source WHERE n.section = m.section AND n.copy_of = m.entry)
-    FROM member m JOIN entry e ON e.id = m.entry JOIN source s ON s.id = e.source";
+        JOIN source o ON o.id = c.source WHERE n.section = m.section AND n.copy_of = m.entry),
+    p.print FROM member m JOIN entry e ON e.id = m.entry JOIN source s ON s.id = e.source
+    LEFT JOIN page p ON p.entry = e.id";
 
 /// Of a source, where there are no numbers.
 const OF_SOURCE: &str =
-    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, NULL, NULL, NULL
-    FROM entry e JOIN source s ON s.id = e.source";
+    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, NULL, NULL, NULL, p.print
+    FROM entry e JOIN source s ON s.id = e.source LEFT JOIN page p ON p.entry = e.id";
 
 /// Members that stand in their section themselves.
 pub(super) const SHOWN: &str = "m.copy_of IS NULL";
@@ -171,8 +174,8 @@ pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     let mut version = blake3::Hasher::new();
     version.update(row.get_ref(5)?.as_blob().unwrap_or_default());
     version.update(&updated.to_le_bytes());
-    // What is said of its source and of its copies: a null byte stands in no text of it.
-    for column in [6, 7, 10] {
+    // What is said of its source, of its copies and on its page: a null byte stands in no text of them.
+    for column in [6, 7, 10, 11] {
         version.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
         version.update(&[0]);
     }
@@ -212,7 +215,10 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
         copies: Vec::new(),
         entry: Entry {
             id: EntryId(row.get(1)?),
-            stated: decode(row.get_ref(9)?.as_blob().unwrap_or_default())?,
+            stated: with_text(
+                decode(row.get_ref(9)?.as_blob().unwrap_or_default())?,
+                row.get_ref(13)?.as_blob_or_null().unwrap_or_default(),
+            )?,
             first_seen: time(row.get(3)?),
             effective: time(row.get(4)?),
             updated: time(row.get(5)?),

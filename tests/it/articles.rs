@@ -448,7 +448,14 @@ fn read(bytes: &[u8], path: &str) -> Result<Article, NotAnArticle> {
     let residue = ["you are reading the free edition".to_owned()];
     article::read(
         bytes,
-        &Options { path, vocabulary: &vocabulary(), section_line, residue: &residue, limits: &Limits::default() },
+        &Options {
+            path,
+            vocabulary: &vocabulary(),
+            section_line,
+            residue: &residue,
+            full_text: false,
+            limits: &Limits::default(),
+        },
     )
 }
 

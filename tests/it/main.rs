@@ -14,6 +14,7 @@ mod exchange;
 mod feeds;
 mod folder;
 mod folders;
+mod full_text;
 mod http;
 mod hub;
 mod likeness;

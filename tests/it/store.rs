@@ -67,6 +67,7 @@ async fn write(store: &Store, source: i64, second: i64, changes: Changes) -> App
         state: SourceState { outcome: format!("at {second}"), ..SourceState::default() },
         files: Vec::new(),
         vanished: Vec::new(),
+        pages: 0,
     };
     store.apply_refresh(refresh).await.expect("a refresh")
 }

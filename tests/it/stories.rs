@@ -156,6 +156,7 @@ impl Scene {
             state: SourceState::default(),
             files: Vec::new(),
             vanished: Vec::new(),
+            pages: 0,
         };
         self.store.apply_refresh(refresh).await.unwrap()
     }

@@ -105,6 +105,9 @@ impl Loop {
                 if !done.applied.withdrawn.is_empty() {
                     self.tombstones_follow();
                 }
+                if source.full_text {
+                    self.look_for_pages(source, None);
+                }
             }
             Err(error) => {
                 tracing::warn!(source = %source.name, stage = %error.stage, "{}", crate::daemon::chain(&*error.cause));

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::folders::{folders, watch_folders};
 use super::{Loop, Serving};
-use crate::config::settings::Place;
+use crate::config::settings::{Place, Source};
 use crate::daemon::control::SourceReport;
 use crate::daemon::polls::under_new_names;
 use crate::daemon::publication::Dirty;
@@ -274,7 +274,7 @@ impl Loop {
             match (&source.place, stays) {
                 (_, None) => self.schedule(&source, states.get(name), now),
                 (Place::Folder(_), Some(known)) => {
-                    if reread || known.section_line != source.section_line || known.name != *name {
+                    if reread || reads_otherwise(known, &source) || known.name != *name {
                         self.start_folder(name, None);
                     }
                 }
@@ -317,8 +317,13 @@ impl Loop {
     }
 }
 
+/// Are the same files of a folder read in another way?
+fn reads_otherwise(one: &Source, other: &Source) -> bool {
+    one.section_line != other.section_line || one.full_text != other.full_text
+}
+
 /// When a source is asked.
-fn pace(newsdesk: &Newsdesk, source: &crate::config::settings::Source) -> (Cadence, schedule::Bounds) {
+fn pace(newsdesk: &Newsdesk, source: &Source) -> (Cadence, schedule::Bounds) {
     let schedule = &newsdesk.settings.schedule;
     let cadence = source.schedule.as_ref().unwrap_or(&schedule.default).clone();
     (cadence, schedule::Bounds { min: schedule.min, max: schedule.max })

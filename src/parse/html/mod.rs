@@ -4,6 +4,7 @@
 
 mod dom;
 mod linked_data;
+pub mod main_text;
 pub(super) mod tags;
 
 use dom_query::{Document, NodeRef};
@@ -32,6 +33,10 @@ pub fn read(text: &str, options: &Options<'_>) -> Result<Article, NotAnArticle> 
     }
     let plain = body.as_ref().map(words).unwrap_or_default();
     let content = body.as_ref().map(|body| body.inner_html().to_string()).unwrap_or_default();
+    // Where nothing marks the text, everything on the page is in the body.
+    let found =
+        if options.full_text { main_text::of_document(dom::build(text, options.limits.depth)?, None) } else { None };
+    let content = found.unwrap_or(content);
     let content = cut(content.trim(), options.limits.text_bytes, &mut warnings).to_owned();
     let has_content = !plain.is_empty() || tags::holds_media(&content);
     let title = title.or_else(|| (!plain.is_empty()).then(|| first_sentence(&plain)));

@@ -1,0 +1,72 @@
+//! Full texts in the loop: which sources have pages to read, and who waits until they are read.
+
+use std::collections::HashMap;
+
+use chrono::{TimeDelta, Utc};
+use tokio::task::{JoinError, JoinSet};
+
+use super::Loop;
+use crate::config::settings::Source;
+use crate::daemon::full_text::{self, KnownRobots, Turn};
+use crate::daemon::now;
+use crate::daemon::refresh::Refreshing;
+
+/// A page that may be asked for only after this is none that somebody waits for.
+const SOON: TimeDelta = TimeDelta::seconds(30);
+
+/// Pages that are read, or looked for.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub turns: JoinSet<Turn>,
+    robots: KnownRobots,
+    /// Row of a source -> its refresh, which is told when its pages are read.
+    held: HashMap<i64, Refreshing>,
+}
+
+impl Loop {
+    /// Are there pages to be read of this source? `refreshing` is answered when they are.
+    pub(super) fn look_for_pages(&mut self, source: &Source, refreshing: Option<Refreshing>) {
+        let row = self.newsdesk.row(&source.name);
+        if let Some(refreshing) = refreshing {
+            self.reading.held.insert(row, refreshing);
+        }
+        let newsdesk = self.newsdesk.clone();
+        self.reading.turns.spawn(async move { newsdesk.look_for_pages(row).await });
+    }
+
+    /// A turn of the queue of hosts is there.
+    pub(super) fn start_pages(&mut self, key: &str, row: i64) {
+        let source = self.newsdesk.source_of(row);
+        let Some(source) = source.filter(|source| source.full_text).cloned() else {
+            self.polls.finished(key, None, Utc::now());
+            return;
+        };
+        let (newsdesk, robots) = (self.newsdesk.clone(), self.reading.robots.clone());
+        self.reading.turns.spawn(async move { newsdesk.read_pages(source, row, robots).await });
+    }
+
+    pub(super) fn pages_read(&mut self, turn: Result<Turn, JoinError>) {
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(cause) => {
+                // Its pages wait in the store for the next start.
+                tracing::error!(stage = "full text", "reading a page panicked, please report this: {cause}");
+                return;
+            }
+        };
+        let key = full_text::key(turn.row);
+        if turn.asked && self.polls.finished(&key, turn.refused.as_ref(), Utc::now()) {
+            self.remember_hosts();
+        }
+        if let Some(source) = self.newsdesk.source_of(turn.row).cloned() {
+            turn.applied.iter().for_each(|applied| self.dirty.add(&source, applied));
+        }
+        let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
+        if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_running(&key)) {
+            self.polls.push(&key, || bucket, due);
+        }
+        if !soon && let Some(refreshing) = self.reading.held.remove(&turn.row) {
+            self.answer_waiting(&refreshing);
+        }
+    }
+}
