@@ -146,7 +146,7 @@ impl Newsdesk {
             }
             Place::Folder(root) => {
                 let root = root.clone();
-                self.refresh_folder(source, row, &root, state, change, wish, now).await
+                Box::pin(self.refresh_folder(source, row, &root, state, change, wish, now)).await
             }
         }
     }
@@ -190,8 +190,11 @@ impl Newsdesk {
                 }
                 refreshing
             }
-            Ok(Answer::Document(document)) => self.read_document(source, configured, row, state, document, now).await,
-            Err(cause) => self.fetch_failed(source, configured, row, state, cause, now).await,
+            // Boxed, so that a poll that brings nothing takes no room for all that.
+            Ok(Answer::Document(document)) => {
+                Box::pin(self.read_document(source, configured, row, state, document, now)).await
+            }
+            Err(cause) => Box::pin(self.fetch_failed(source, configured, row, state, cause, now)).await,
         }
     }
 

@@ -71,7 +71,19 @@ pub trait Serving: Send {
 }
 
 /// Run until the word to stop; then finish what is under way.
-pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving) -> Result<(), StartError> {
+pub async fn run(newsdesk: Newsdesk, events: Events, serving: impl Serving + 'static) -> Result<(), StartError> {
+    among_workers(serve(newsdesk, events, serving)).await
+}
+
+/// The loop as one task among those that it starts: they wake each other without waking another thread.
+async fn among_workers<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
+async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving) -> Result<(), StartError> {
     let (sender, mut changes) = mpsc::channel(64);
     let reload = Reload::new(events.read, sender.clone());
     let mut state = Loop { reload, ..Loop::new(newsdesk.clone()) };
@@ -118,6 +130,16 @@ pub async fn run(newsdesk: Newsdesk, mut events: Events, mut serving: impl Servi
 
 /// Refresh the named sources, or all, publish, and return: `newsdesk update` where no daemon runs.
 pub async fn update(
+    newsdesk: Newsdesk,
+    sources: Vec<String>,
+    confirm_missing: bool,
+    stop: watch::Receiver<bool>,
+    progress: Progress,
+) -> Result<UpdateReport, StartError> {
+    among_workers(refresh_once(newsdesk, sources, confirm_missing, stop, progress)).await
+}
+
+async fn refresh_once(
     newsdesk: Newsdesk,
     sources: Vec<String>,
     confirm_missing: bool,
@@ -313,7 +335,8 @@ impl Loop {
                 tokio::time::sleep(wait).await;
             }
             let begun = Instant::now();
-            let refreshing = newsdesk.refresh(source, change, wish).await;
+            // Boxed: the task itself is moved several times before it runs.
+            let refreshing = Box::pin(newsdesk.refresh(source, change, wish)).await;
             newsdesk.numbers.refreshes.note(begun.elapsed());
             refreshing
         });

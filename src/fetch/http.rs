@@ -171,6 +171,11 @@ impl Door {
                 .connect_timeout(settings.connect_timeout)
                 .pool_max_idle_per_host(idle)
                 .pool_idle_timeout(KEPT_FOR)
+                // Every wait has a deadline of ours; six settings of the socket cost as much as to open it.
+                .tcp_keepalive(None)
+                .tcp_keepalive_interval(None)
+                .tcp_keepalive_retries(None)
+                .tcp_user_timeout(None)
                 .http2_max_header_list_size(HEADER_LIST)
                 // Small servers' slips that harm nobody: we pass nothing on to anyone who could read it in another way.
                 .http1_ignore_invalid_headers_in_responses(true)
