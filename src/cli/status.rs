@@ -12,7 +12,8 @@ use super::{Failed, Place, print, print_json};
 use crate::config::settings::without_secrets;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
-use crate::store::{SourceRow, Store, StoreError};
+use crate::schedule::{Health, health};
+use crate::store::{Activity, SourceRow, Store, StoreError};
 
 /// How every source is: last success, last try, next poll and why
 #[derive(Debug, Args)]
@@ -63,6 +64,9 @@ pub struct Row {
     pub advice: Option<String>,
     pub entries: u64,
     pub newest: Option<Time>,
+    /// It answers, but has been silent for much longer than usual: "nothing new for 12 days; its usual gap is 3 h".
+    #[serde(default)]
+    pub quiet: Option<String>,
     pub repairs: Vec<String>,
 }
 
@@ -92,7 +96,13 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
 }
 
 async fn report(store: &Store) -> Result<Report, StoreError> {
-    let sources = store.sources().await?.into_iter().map(row).collect();
+    let (rows, now) = (store.sources().await?, Utc::now());
+    let mut activity = store.activity(rows.iter().map(|row| row.row).collect(), now).await?;
+    let row = |source: SourceRow| {
+        let activity = activity.remove(&source.row).unwrap_or_default();
+        row(source, &activity, now)
+    };
+    let sources = rows.into_iter().map(row).collect();
     Ok(Report { sources, notices: Vec::new(), store: None })
 }
 
@@ -109,18 +119,15 @@ fn advice(row: &SourceRow) -> Option<String> {
     Some(format!("write url = \"{}\" ({why})", without_secrets(url)))
 }
 
-fn row(row: SourceRow) -> Row {
+fn row(row: SourceRow, activity: &Activity, now: Time) -> Row {
     let advice = advice(&row);
     let state = row.state;
-    let mark = match (&state.trouble, state.poll.gone_since, state.last_try) {
-        (_, Some(_), _) => "gone",
-        (Some(_), ..) => "failing",
-        (None, None, None) => "waiting",
-        (None, None, Some(_)) => "well",
-    };
+    let health = Health::of(state.trouble.is_some(), state.last_try.is_some(), &state.poll, &activity.moments, now);
+    // In the words that scripts know: who is quiet is well, and says so beside it.
+    let mark = if health == Health::Quiet { Health::Well } else { health };
     Row {
         source: row.name,
-        mark: mark.to_owned(),
+        mark: mark.word().to_owned(),
         last_success: state.last_success,
         last_try: state.last_try,
         http_status: state.http_status,
@@ -133,6 +140,7 @@ fn row(row: SourceRow) -> Row {
         advice,
         entries: row.entries,
         newest: row.newest,
+        quiet: (health == Health::Quiet).then(|| health::silence(&activity.moments, now)).flatten(),
         repairs: state.repairs,
     }
 }
@@ -150,9 +158,10 @@ fn table(report: &Report, now: Time) -> String {
         });
         let why = if row.why.is_empty() { String::new() } else { format!("; next: {}", row.why) };
         let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+        let quiet = row.quiet.as_ref().map(|quiet| format!("; quiet: {quiet}")).unwrap_or_default();
         let advice = row.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
         text.push_str(&format!(
-            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}{advice}\n",
+            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{quiet}{why}{advice}\n",
             row.source, row.mark, row.entries, row.outcome
         ));
     }

@@ -5,6 +5,7 @@
 
 mod archives;
 pub mod control;
+mod days;
 pub mod health;
 mod hub;
 pub mod memory;

@@ -45,7 +45,7 @@ pub use revisions::StoredRevision;
 pub use sources::{SectionRow, SourceRow};
 pub use spells::{Spell, Spells};
 pub use sqlite::Store;
-pub use windows::Shown;
+pub use windows::{Shown, Span};
 
 /// What went wrong, and what to do next.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ mod corpus;
 mod credentials;
 mod cron;
 mod daemon;
+mod days;
 mod discovery;
 mod exchange;
 mod feeds;
