@@ -13,7 +13,8 @@ use super::{Failed, Place, print, print_json};
 use crate::config::settings::without_secrets;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
-use crate::store::{PageCounts, SourceRow, Store, StoreError};
+use crate::schedule::{Health, health};
+use crate::store::{Activity, PageCounts, SourceRow, Store, StoreError};
 use crate::websub::subscriber::Phase;
 
 /// How every source is: last success, last try, next poll and why
@@ -71,6 +72,9 @@ pub struct Row {
     pub full_text: Option<String>,
     pub entries: u64,
     pub newest: Option<Time>,
+    /// It answers, but has been silent for much longer than usual: "nothing new for 12 days; its usual gap is 3 h".
+    #[serde(default)]
+    pub quiet: Option<String>,
     pub repairs: Vec<String>,
 }
 
@@ -104,14 +108,16 @@ async fn report(store: &Store) -> Result<Report, StoreError> {
     let mut pushes = store.pushes().await.unwrap_or_default();
     // Of one that is left and one that is begun, the second counts.
     pushes.sort_by_key(|(_, subscription)| subscription.phase != Phase::Leaving);
-    let now = Utc::now();
+    let (rows, now) = (store.sources().await?, Utc::now());
     let mut words: BTreeMap<i64, String> =
         pushes.into_iter().map(|(source, subscription)| (source, subscription.words(now))).collect();
     // Nor has it these.
     let pages = store.page_counts().await.unwrap_or_default();
-    let sources = store.sources().await?.into_iter().map(|source| {
+    let mut activity = store.activity(rows.iter().map(|row| row.row).collect(), now).await?;
+    let sources = rows.into_iter().map(|source| {
         let (push, full_text) = (words.remove(&source.row), pages.get(&source.row).map(read_pages));
-        Row { push, full_text, ..row(source) }
+        let activity = activity.remove(&source.row).unwrap_or_default();
+        Row { push, full_text, ..row(source, &activity, now) }
     });
     let sources = sources.collect();
     Ok(Report { sources, notices: Vec::new(), store: None })
@@ -136,18 +142,15 @@ fn advice(row: &SourceRow) -> Option<String> {
     Some(format!("write url = \"{}\" ({why})", without_secrets(url)))
 }
 
-fn row(row: SourceRow) -> Row {
+fn row(row: SourceRow, activity: &Activity, now: Time) -> Row {
     let advice = advice(&row);
     let state = row.state;
-    let mark = match (&state.trouble, state.poll.gone_since, state.last_try) {
-        (_, Some(_), _) => "gone",
-        (Some(_), ..) => "failing",
-        (None, None, None) => "waiting",
-        (None, None, Some(_)) => "well",
-    };
+    let health = Health::of(state.trouble.is_some(), state.last_try.is_some(), &state.poll, &activity.moments, now);
+    // In the words that scripts know: who is quiet is well, and says so beside it.
+    let mark = if health == Health::Quiet { Health::Well } else { health };
     Row {
         source: row.name,
-        mark: mark.to_owned(),
+        mark: mark.word().to_owned(),
         last_success: state.last_success,
         last_try: state.last_try,
         http_status: state.http_status,
@@ -162,6 +165,7 @@ fn row(row: SourceRow) -> Row {
         full_text: None,
         entries: row.entries,
         newest: row.newest,
+        quiet: (health == Health::Quiet).then(|| health::silence(&activity.moments, now)).flatten(),
         repairs: state.repairs,
     }
 }
@@ -184,8 +188,9 @@ fn table(report: &Report, now: Time) -> String {
         let push = push.map(|push| format!("; {push}")).unwrap_or_default();
         let notes = row.advice.iter().chain(&row.full_text);
         let advice: String = notes.map(|note| format!("; {note}")).collect();
+        let quiet = row.quiet.as_ref().map(|quiet| format!("; quiet: {quiet}")).unwrap_or_default();
         text.push_str(&format!(
-            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{why}{push}{advice}\n",
+            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{quiet}{why}{push}{advice}\n",
             row.source, row.mark, row.entries, row.outcome
         ));
     }

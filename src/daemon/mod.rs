@@ -5,6 +5,7 @@
 
 mod archives;
 pub mod control;
+mod days;
 mod full_text;
 pub mod health;
 mod hub;

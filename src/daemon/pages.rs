@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::Newsdesk;
 use super::refresh::{blocking, on_disk};
+use super::{Newsdesk, days};
 use crate::config::settings::Place;
 use crate::fetch::folder;
 use crate::merge;
@@ -26,8 +26,9 @@ pub fn section(newsdesk: &Newsdesk, path: &str, feed: &Feed, entries: Vec<page::
         title: feed.title.clone(),
         description: feed.description.clone(),
         language: feed.language.clone(),
+        pager: days::after_the_newest(newsdesk, path, &entries),
+        day: None,
         entries,
-        pager: page::Pager::default(),
     };
     page::section_page(&page).into()
 }
@@ -48,8 +49,8 @@ pub fn front(newsdesk: &Newsdesk, newest: &BTreeMap<String, Vec<page::EntryLine>
         site: site(newsdesk),
         description: None,
         sections: cards.collect(),
+        pager: days::after_the_newest(newsdesk, "", &lines("")),
         newest: lines(""),
-        pager: page::Pager::default(),
         // Only who has nothing yet needs to know where to write it; a path is nobody else's business.
         configuration: settings.sources.is_empty().then(|| file.unwrap_or_else(|| "config/newsdesk.toml".to_owned())),
     };
@@ -162,6 +163,7 @@ impl Newsdesk {
             Wanted::ArticleFile { slug, path } => self.article_file(&slug, &path).await,
             Wanted::Entry { id } => self.entry_page(id).await,
             Wanted::Archive { section, number, name } => self.archive_document(&section, number, name).await,
+            Wanted::Day { section, date, part } => self.day_page(&section, date, part).await,
             Wanted::Status { page } => {
                 self.status_page(page).await.map(|page| page.map_or(Found::Missing, Found::Page))
             }

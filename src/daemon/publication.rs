@@ -27,7 +27,7 @@ const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
 const HUB_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
 /// Entries of each section on the front page, and of the whole site.
 const ON_THE_FRONT: usize = 4;
-const NEWEST_ON_THE_FRONT: usize = 40;
+pub const NEWEST_ON_THE_FRONT: usize = 40;
 
 /// Lines of the feed with this page that the front page shows.
 fn on_the_front(path: &str) -> usize {

@@ -94,7 +94,7 @@ pub struct SectionCard {
     pub newest: Vec<EntryLine>,
 }
 
-/// `/SECTION/`: its entries, newest first, by day. Also `/sources/NAME/`.
+/// `/SECTION/`: its entries, newest first, by day. Also `/sources/NAME/`, and one day of either a section or the site.
 #[derive(Debug, Clone)]
 pub struct SectionPage {
     pub site: Site,
@@ -104,6 +104,8 @@ pub struct SectionPage {
     pub description: Option<String>,
     pub language: Option<String>,
     pub entries: Vec<EntryLine>,
+    /// The page of one day: its path below `path`, with a slash at its end, and its words.
+    pub day: Option<(String, String)>,
     pub pager: Pager,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode, header};
 
@@ -24,6 +25,8 @@ pub enum Wanted {
     Entry { id: String },
     /// `/SECTION/archive/N/NAME`
     Archive { section: String, number: u64, name: &'static str },
+    /// `/SECTION/YYYY-MM-DD/`, without a section that of the site; further parts of a long day as `.../N/`.
+    Day { section: String, date: NaiveDate, part: usize },
     /// `/status`, and further pages of it as `/status/N`.
     Status { page: usize },
     /// An error in the dress of the site.
@@ -149,6 +152,9 @@ impl Public {
         if self.live.get(&format!("{path}/")).is_some() {
             return answer::moved(&format!("{}{path}/", self.base_path));
         }
+        if !path.ends_with('/') && day(&format!("{path}/")).is_some() {
+            return answer::moved(&format!("{}{path}/", self.base_path));
+        }
         match wanted(path) {
             Some(wanted) => self.made(&method, asked, path, wanted).await,
             None => self.error(&method, asked, Found::Missing).await,
@@ -225,7 +231,9 @@ fn wanted(path: &str) -> Option<Wanted> {
     if let Some(id) = path.strip_prefix("entries/") {
         return decode(id).map(|id| Wanted::Entry { id });
     }
-    let Some(article) = path.strip_prefix("articles/") else { return archive(path) };
+    let Some(article) = path.strip_prefix("articles/") else {
+        return archive(path).or_else(|| day(path));
+    };
     match article.split_once('/') {
         None => decode(article).map(|slug| Wanted::Article { slug }),
         Some((slug, "")) => decode(slug).map(|slug| Wanted::Article { slug }),
@@ -241,6 +249,22 @@ fn archive(path: &str) -> Option<Wanted> {
     let plain = number.len() <= 15 && number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
     let number = number.parse().ok().filter(|_| plain)?;
     Some(Wanted::Archive { section: decode(section)?, number, name })
+}
+
+/// `SECTION/YYYY-MM-DD/` or `SECTION/YYYY-MM-DD/N/`, with or without the section; date and number in their one spelling.
+fn day(path: &str) -> Option<Wanted> {
+    let date_of = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text);
+    let mut rest = path.strip_suffix('/')?;
+    let mut part = 1;
+    if let Some((before, number)) = rest.rsplit_once('/')
+        && let Some(number) = number.parse().ok().filter(|n: &usize| *n > 1 && n.to_string() == number && *n < 10_000)
+    {
+        (rest, part) = (before, number);
+    }
+    let (section, date) =
+        rest.rsplit_once('/').map_or((Some(String::new()), rest), |(name, date)| (decode(name), date));
+    let section = section.filter(|name| !name.contains('/'))?;
+    Some(Wanted::Day { section, date: date_of(date)?, part })
 }
 
 /// A path in the one spelling that is used for its equals (RFC 3986 §6.2.2): `%c3` for `%C3`, `%26` for `&`. `None`: it
@@ -300,6 +324,18 @@ mod tests {
             check(wrong, None);
         }
         check("a/archive/99999999999999999999999/rss.xml", None);
+        let day = |section: &str, part| {
+            let date = NaiveDate::from_ymd_opt(2026, 3, 28).unwrap();
+            Some(Wanted::Day { section: section.into(), date, part })
+        };
+        check("2026-03-28/", day("", 1));
+        check("a%20b/2026-03-28/", day("a b", 1));
+        check("a/2026-03-28/2/", day("a", 2));
+        for nowhere in
+            ["a/2026-03-28/1/", "a/2026-03-28/02/", "a/2026-3-28/", "a/2026-02-30/", "a/b/2026-03-28/", "a/2/"]
+        {
+            check(nowhere, None);
+        }
         check("status", Some(Wanted::Status { page: 1 }));
         check("status/2", Some(Wanted::Status { page: 2 }));
         for nowhere in ["status/", "status/1", "status/+2", "status/02", "status/x"] {

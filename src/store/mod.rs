@@ -50,7 +50,7 @@ pub use revisions::StoredRevision;
 pub use sources::{SectionRow, SourceRow};
 pub use spells::{Spell, Spells};
 pub use sqlite::Store;
-pub use windows::Shown;
+pub use windows::{Shown, Span};
 pub use withdraw::{Undone, Wanted};
 
 /// What went wrong, and what to do next.

@@ -19,6 +19,17 @@ pub enum Shown {
     Source(i64),
 }
 
+/// A stretch of a section.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Span {
+    pub entries: Vec<Stored>,
+    /// There are more of them, older ones, in the same stretch.
+    pub more: bool,
+    /// The nearest entry after the stretch, and before it.
+    pub newer: Option<Time>,
+    pub older: Option<Time>,
+}
+
 impl Store {
     /// The newest entries, by effective date; all of those that share the last one's date are there too.
     pub async fn window(&self, shown: Shown, count: usize) -> Result<Vec<Stored>, StoreError> {
@@ -28,6 +39,18 @@ impl Store {
     /// The same without their texts.
     pub async fn glance(&self, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
         self.read(move |db| glance(db, shown, count)).await
+    }
+
+    /// Entries of a section between two moments, the first included, newest first, after the first `skip` of them; and
+    /// what there is on both sides.
+    pub async fn span(
+        &self,
+        section: i64,
+        (from, to): (Time, Time),
+        skip: usize,
+        count: usize,
+    ) -> Result<Span, StoreError> {
+        self.read(move |db| span(db, section, from.timestamp(), to.timestamp(), skip, count)).await
     }
 
     /// Entries by their rows, in this order, with the copies that they stand for in a section; those that are gone by
@@ -150,6 +173,34 @@ fn window(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Stored>, St
         copies::attach(db, row, &mut entries)?;
     }
     Ok(entries)
+}
+
+fn span(db: &Connection, section: i64, from: i64, to: i64, skip: usize, count: usize) -> Result<Span, StoreError> {
+    let sql = format!(
+        "{STORED} JOIN member m ON m.entry = e.id
+        WHERE m.section = ?1 AND m.effective >= ?2 AND m.effective < ?3 AND {SHOWN}
+        ORDER BY m.effective DESC, m.entry DESC LIMIT ?4 OFFSET ?5"
+    );
+    let bound = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map([section, from, to, bound(count.saturating_add(1)), bound(skip)], |row| Ok(stored(row)))?;
+    let mut entries: Vec<Stored> = rows.map(|row| row?).collect::<Result<_, StoreError>>()?;
+    let more = entries.len() > count;
+    entries.truncate(count);
+    copies::attach(db, section, &mut entries)?;
+    let nearest = |condition: &str, moment: i64| -> Result<Option<Time>, StoreError> {
+        let sql = format!(
+            "SELECT m.effective FROM member m WHERE m.section = ?1 AND {SHOWN} AND m.effective {condition} LIMIT 1"
+        );
+        Ok(db.prepare_cached(&sql)?.query_row([section, moment], |row| row.get(0)).optional()?.map(time))
+    };
+    Ok(Span {
+        entries,
+        more,
+        newer: nearest(">= ?2 ORDER BY m.effective", to)?,
+        older: nearest("< ?2 ORDER BY m.effective DESC", from)?,
+    })
 }
 
 pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {

@@ -8,6 +8,7 @@ mod corpus;
 mod credentials;
 mod cron;
 mod daemon;
+mod days;
 mod discovery;
 mod docs;
 mod exchange;

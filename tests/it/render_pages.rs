@@ -108,7 +108,8 @@ fn section_with(language: &str, entries: Vec<EntryLine>) -> String {
         description: Some("What is decided, by whom, and what it costs.".into()),
         language: Some(language.into()),
         entries,
-        pager: Pager { newer: None, older: Some("politics/archive/7/".into()) },
+        day: None,
+        pager: Pager { newer: None, older: Some("politics/2026-03-26/".into()) },
     })
 }
 
@@ -125,7 +126,8 @@ fn rtl_section() -> String {
         description: Some("كتب وأفلام وموسيقى".into()),
         language: Some("ar".into()),
         entries,
-        pager: Pager { newer: Some("%D8%AB%D9%82%D8%A7%D9%81%D8%A9/".into()), older: None },
+        day: None,
+        pager: Pager { newer: Some("%D8%AB%D9%82%D8%A7%D9%81%D8%A9/2026-03-29/".into()), older: None },
     })
 }
 

@@ -72,6 +72,12 @@ fn quiet_is_told_from_broken_and_nobody_is_shown_an_address() {
     let secret = until_row(&desk, "secret", "Failing");
     assert!(secret.contains("the step that failed: fetch") && !secret.contains("there is nothing there"), "{secret}");
 
+    let told = desk.status("silent");
+    assert_eq!(told["mark"], "well", "the words that scripts know stay");
+    assert!(
+        told["quiet"].as_str().unwrap().contains("its usual gap is 24 h") && desk.status("busy")["quiet"].is_null()
+    );
+
     let page = desk.get("/status");
     let text = page.text();
     assert!(!text.contains(&desk.origin.address.to_string()) && !text.contains("hunter2"), "{text}");

@@ -20,11 +20,16 @@ pub(super) fn site(page: &SitePage) -> String {
 }
 
 pub(super) fn section(page: &SectionPage) -> String {
-    let mut frame = Frame::new(&page.site, "section", &page.title);
+    let headline = match &page.day {
+        Some((_, day)) => format!("{}, {day}", page.title),
+        None => page.title.clone(),
+    };
+    let mut frame = Frame::new(&page.site, "section", &headline);
     frame.here = text::url(page.path.trim_end_matches('/')).into_owned();
     frame.speak(page.language.as_deref());
     frame.description = page.description.as_deref();
-    frame.canonical = Some(text::url(&format!("{}{}", page.site.url, page.path)).into_owned());
+    let below = page.day.as_ref().map_or("", |(path, _)| path.as_str());
+    frame.canonical = Some(text::url(&format!("{}{}{below}", page.site.url, page.path)).into_owned());
     frame.feeds = page.site.feeds_below(&page.path, &page.title);
     let days = days(&page.site, &page.entries);
     finish(SectionTemplate { page, frame, days })
