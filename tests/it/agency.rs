@@ -542,7 +542,7 @@ impl Desk {
             match other {
                 Some((_, other)) => word.replace(bare, other),
                 None if self.dice.chance(1) => String::new(),
-                None => word.replace('“', "\"").replace('”', "\""),
+                None => word.replace(['“', '”'], "\""),
             }
         });
         words.collect::<Vec<_>>().join(" ")
