@@ -78,6 +78,38 @@ pub fn newest(section: &Section, found: Vec<Standing>, priority: Priority<'_>, n
     shown
 }
 
+/// Why an entry that stands in a section is not in its current document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    TooOld,
+    /// Its source fills the room that it has.
+    SourceFull,
+    /// There are so many newer ones.
+    Beyond,
+}
+
+impl std::fmt::Display for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Hidden::TooOld => "not shown: older than max-age allows",
+            Hidden::SourceFull => "not shown: its source has max-per-source newer ones there",
+            Hidden::Beyond => "not shown: there are limit newer ones",
+        })
+    }
+}
+
+/// `window`: the newest of the section, as for its document.
+pub fn why_hidden(section: &Section, window: &[Standing], source: &str, effective: Time, now: Time) -> Hidden {
+    if section.max_age.is_some_and(|age| now - effective > age) {
+        return Hidden::TooOld;
+    }
+    let newer = window.iter().filter(|other| other.source == source && other.effective >= effective);
+    match section.max_per_source {
+        Some(most) if newer.count() >= most => Hidden::SourceFull,
+        _ => Hidden::Beyond,
+    }
+}
+
 /// In order, each once, without those that a cap hides.
 fn capped(section: &Section, mut found: Vec<Standing>, priority: Priority<'_>, now: Time) -> Vec<Standing> {
     sort(&mut found, priority);

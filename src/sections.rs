@@ -124,6 +124,38 @@ impl Placer {
         self.placement(found)
     }
 
+    /// The same, with what every rule that was asked did, for people.
+    pub fn trace(&self, source: &str, stated: &mut Stated, first_seen: Time) -> (Placement, Vec<String>) {
+        let mut found = Found::default();
+        self.by_origin(source, stated, &mut found);
+        let mut asked = found.steps.clone();
+        let own = self.sources.get(source).map(|source| source.rules.as_slice()).unwrap_or_default();
+        for rule in self.rules.iter().chain(own) {
+            if !rule.when.holds(source, stated, first_seen) {
+                asked.push(format!("{} does not match", rule.label));
+                continue;
+            }
+            let before = found.steps.len();
+            let next = found.carry_out(rule, stated);
+            match found.steps.get(before..).unwrap_or_default() {
+                [] => asked.push(format!("{} matches and changes nothing", rule.label)),
+                steps => asked.extend(steps.iter().cloned()),
+            }
+            if next == Next::Enough {
+                asked.push(format!("{} is the last that is asked", rule.label));
+                break;
+            }
+        }
+        let direct = found.sections.clone();
+        let placement = self.placement(found);
+        for section in placement.sections.iter().filter(|name| !name.is_empty() && !direct.contains(*name)) {
+            let through =
+                direct.iter().find(|inner| self.included_in.get(*inner).is_some_and(|outer| outer.contains(section)));
+            asked.extend(through.map(|inner| format!("{section} includes {inner}")));
+        }
+        (placement, asked)
+    }
+
     /// Only where the entry stands. Where no rule can change it, nothing is copied.
     pub fn sections(&self, source: &str, stated: &Stated, first_seen: Time) -> Vec<String> {
         let own = self.sources.get(source).is_some_and(|source| !source.rules.is_empty());

@@ -6,9 +6,11 @@
 mod add;
 mod check;
 mod edited;
+mod explain;
 mod export;
 mod import;
 mod logs;
+mod plan;
 mod reload;
 mod serve;
 mod status;
@@ -49,6 +51,8 @@ Examples:
   newsdesk try https://example.org/feed  what would become of this feed
   newsdesk update wires                  refresh one source now, publish, and say how it went
   newsdesk status                        every source: last success, next poll and why
+  newsdesk explain https://example.org/1 why this entry is where it is
+  newsdesk plan --config new.toml        what a changed configuration would do
   newsdesk add https://example.org/      find the feed of this page and write it into the configuration
   newsdesk import feeds.opml             the feeds of another reader; newsdesk export goes the other way
   newsdesk reload                        let the running daemon read its configuration anew";
@@ -60,6 +64,8 @@ enum Verb {
     Check(check::Arguments),
     Try(try_out::Arguments),
     Status(status::Arguments),
+    Explain(explain::Arguments),
+    Plan(plan::Arguments),
     Add(add::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
@@ -105,6 +111,8 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => check::run(&place, &verb),
         Verb::Try(verb) => try_out::run(&place, &verb),
         Verb::Status(verb) => status::run(&place, &verb),
+        Verb::Explain(verb) => explain::run(&place, &verb),
+        Verb::Plan(verb) => plan::run(&place, &verb),
         Verb::Add(verb) => add::run(&place, &verb),
         Verb::Import(verb) => import::run(&place, &verb),
         Verb::Export(verb) => export::run(&place, &verb),

@@ -107,6 +107,13 @@ pub async fn status(address: &AdminAddress) -> Option<String> {
     tokio::time::timeout(ANSWERS_WITHIN, ask(address, "GET", "/status.json")).await.ok()?.ok()
 }
 
+/// What a daemon that answers on the admin address knows of an entry; `None`: none does.
+pub async fn explain(address: &AdminAddress, entry: &str) -> Option<String> {
+    let mut path = url::form_urlencoded::Serializer::new(String::from("/explain?"));
+    let path = path.append_pair("entry", entry).finish();
+    tokio::time::timeout(ANSWERS_WITHIN, ask(address, "GET", &path)).await.ok()?.ok()
+}
+
 async fn exchange(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> std::io::Result<String> {
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

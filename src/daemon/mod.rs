@@ -7,11 +7,13 @@ mod archives;
 pub mod control;
 mod days;
 mod full_text;
+pub mod explain;
 pub mod health;
 mod hub;
 pub mod memory;
 mod numbers;
 mod pages;
+pub mod plan;
 mod polls;
 mod publication;
 mod push;
@@ -186,9 +188,6 @@ impl Newsdesk {
         let base = base(&settings);
         let site_section = Arc::new(site_section(&settings));
         let sections = std::iter::once(site_section).chain(settings.sections.iter().cloned());
-        let rules =
-            |source: &Arc<Source>| SourceRules { sections: source.sections.clone(), rules: source.rules.clone() };
-        let by_source = settings.sources.iter().map(|source| (source.name.clone(), rules(source))).collect();
         let shared = Shared {
             kept,
             door,
@@ -203,7 +202,7 @@ impl Newsdesk {
             shared_hosts: shared_hosts(&settings),
             sources: settings.sources.iter().map(|source| (source.name.clone(), source.clone())).collect(),
             sections: section_rows.into_iter().zip(sections).collect(),
-            placer: Placer::new(&settings.sections, &settings.rules, by_source),
+            placer: placer(&settings),
             vocabulary: Vocabulary::new(&settings.sections),
             reading: Newsdesk::reading_print(&settings),
             feed_reading: Newsdesk::feed_reading_print(&settings),
@@ -301,6 +300,13 @@ impl Newsdesk {
 
 /// Where the store says that nothing waits to be published; a killed run leaves it empty.
 const ALL_PUBLISHED: &str = "all-published";
+
+/// What knows where every entry belongs.
+pub fn placer(settings: &Settings) -> Placer {
+    let rules = |source: &Arc<Source>| SourceRules { sections: source.sections.clone(), rules: source.rules.clone() };
+    let by_source = settings.sources.iter().map(|source| (source.name.clone(), rules(source))).collect();
+    Placer::new(&settings.sections, &settings.rules, by_source)
+}
 
 /// The address or folder under which a source is known again when its name changes.
 fn place(source: &Source) -> String {

@@ -21,6 +21,8 @@ pub enum Command {
     Update { sources: Vec<String>, confirm_missing: bool },
     /// Everything about every source, as JSON.
     Status,
+    /// The way of one entry, as JSON.
+    Explain { entry: String },
     /// What is counted, as Prometheus reads it.
     Metrics,
     /// Do scheduler and store make progress?
@@ -49,6 +51,7 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
         (&Method::GET | &Method::HEAD, "/healthz") => Command::Health,
         (&Method::GET, "/metrics") => Command::Metrics,
         (&Method::GET, "/status.json") => Command::Status,
+        (&Method::GET, "/explain") if ours => explain(request.uri().query().unwrap_or_default()),
         (&Method::POST, "/update") if ours => update(request.uri().query().unwrap_or_default()),
         (&Method::POST, "/reload") if ours => Command::Reload,
         (&Method::POST, "/withdraw") if ours => withdraw(request.uri().query().unwrap_or_default()),
@@ -65,12 +68,19 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
     let media = match command {
         Command::Metrics => crate::metrics::Text::MEDIA_TYPE,
         Command::Health => "text/plain; charset=utf-8",
-        Command::Update { .. } | Command::Status | Command::Withdraw(_) | Command::Reload => "application/json",
+        Command::Update { .. } | Command::Status | Command::Explain { .. } | Command::Withdraw(_) | Command::Reload => {
+            "application/json"
+        }
     };
     let (status, body) = carry(command).await;
     let mut response = answer::words(status, body);
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
     response
+}
+
+fn explain(query: &str) -> Command {
+    let entry = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "entry");
+    Command::Explain { entry: entry.map(|(_, value)| value.into_owned()).unwrap_or_default() }
 }
 
 fn update(query: &str) -> Command {

@@ -106,6 +106,11 @@ impl Store {
         .await
     }
 
+    /// The rows that these sources would have, each a name and a place; `None`: it would be new.
+    pub async fn matching(&self, sources: Vec<(String, String)>) -> Result<Vec<Option<i64>>, StoreError> {
+        self.read(move |db| Ok(matching(&known_sources(db)?, &sources))).await
+    }
+
     /// What is kept about the polls of one source.
     pub fn state(&self, row: i64) -> Result<SourceState, StoreError> {
         self.read_now(|db| {
@@ -211,11 +216,31 @@ pub(super) fn namespace(db: &Connection) -> Result<Uuid, StoreError> {
         .map_err(|cause| StoreError::Damaged { what: "the namespace of its ids", cause: cause.into() })
 }
 
-fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
+/// Row, name, place, and whether it is configured.
+type KnownSource = (i64, String, String, bool);
+
+fn known_sources(db: &Connection) -> Result<Vec<KnownSource>, StoreError> {
     let mut statement = db.prepare("SELECT id, name, place, active FROM source ORDER BY id")?;
-    let known: Vec<(i64, String, String, bool)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<Result<_, _>>()?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The row of each source, by its place, else by its name.
+fn matching(known: &[KnownSource], sources: &[(String, String)]) -> Vec<Option<i64>> {
+    let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place, _)| (place.as_str(), *row)).collect();
+    let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, ..)| (name.as_str(), *row)).collect();
+    let mut taken: BTreeSet<i64> =
+        sources.iter().filter_map(|(_, place)| by_place.get(place.as_str()).copied()).collect();
+    let mut found: Vec<Option<i64>> = Vec::with_capacity(sources.len());
+    for (name, place) in sources {
+        let same_name = || by_name.get(name.as_str()).copied().filter(|row| taken.insert(*row));
+        found.push(by_place.get(place.as_str()).copied().or_else(same_name));
+    }
+    found
+}
+
+fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
+    let known = known_sources(db)?;
     // The usual start: nothing to write.
     if known.iter().filter(|(.., active)| *active).count() == sources.len() {
         let by_name: BTreeMap<&str, &(i64, String, String, bool)> =
@@ -227,15 +252,7 @@ fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64
             return Ok(rows);
         }
     }
-    let by_place: BTreeMap<&str, i64> = known.iter().map(|(row, _, place, _)| (place.as_str(), *row)).collect();
-    let by_name: BTreeMap<&str, i64> = known.iter().map(|(row, name, ..)| (name.as_str(), *row)).collect();
-    let mut taken: BTreeSet<i64> =
-        sources.iter().filter_map(|(_, place)| by_place.get(place.as_str()).copied()).collect();
-    let mut found: Vec<Option<i64>> = Vec::with_capacity(sources.len());
-    for (name, place) in sources {
-        let same_name = || by_name.get(name.as_str()).copied().filter(|row| taken.insert(*row));
-        found.push(by_place.get(place.as_str()).copied().or_else(same_name));
-    }
+    let found = matching(&known, sources);
     // Names and places are unique: step aside first, so that two sources can swap theirs.
     db.execute(
         "UPDATE source SET active = 0, name = char(1) || id || ' ' || name, place = char(1) || id || ' ' || place",

@@ -12,6 +12,7 @@ mod days;
 mod discovery;
 mod docs;
 mod exchange;
+mod explain;
 mod feeds;
 mod folder;
 mod folders;

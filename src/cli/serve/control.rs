@@ -88,6 +88,10 @@ pub fn carry(current: Current, asks: mpsc::Sender<Ask>) -> admin::Carry {
                     Ok(report) => (StatusCode::OK, serde_json::to_string(&report).unwrap_or_default()),
                     Err(cause) => (StatusCode::INTERNAL_SERVER_ERROR, daemon::chain(&cause)),
                 },
+                Command::Explain { entry } => match newsdesk.explain(&entry).await {
+                    Ok(found) => (StatusCode::OK, serde_json::to_string(&found).unwrap_or_default()),
+                    Err(cause) => (StatusCode::INTERNAL_SERVER_ERROR, daemon::chain(&cause)),
+                },
                 Command::Update { sources, confirm_missing } => {
                     let ask = |reply| Ask::Update { sources, confirm_missing, reply };
                     answer(&asks, ask).await
