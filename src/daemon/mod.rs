@@ -6,8 +6,8 @@
 mod archives;
 pub mod control;
 mod days;
-mod full_text;
 pub mod explain;
+mod full_text;
 pub mod health;
 mod hub;
 pub mod memory;
