@@ -49,6 +49,8 @@ enum Word {
     Wish(Wish, oneshot::Sender<Said>),
     /// The bytes of these paths are new.
     Published(Vec<String>),
+    /// So are those of these, but they are no news: whoever has been told all before counts as told.
+    Hushed(Vec<String>),
     /// Another configuration is in force.
     Renewed(Newsdesk),
     /// Finish what is under way.
@@ -99,6 +101,13 @@ impl Newsdesk {
     /// These documents have changed. Without a task, as in an update by hand, the next daemon sees by itself what is new.
     pub(super) fn hub_published(&self, changed: Vec<String>) {
         let _ = self.hub.inbox.send(Word::Published(changed));
+    }
+
+    /// These have changed too, by a flood that is announced to nobody.
+    pub(super) fn hub_hushed(&self, changed: Vec<String>) {
+        if !changed.is_empty() {
+            let _ = self.hub.inbox.send(Word::Hushed(changed));
+        }
     }
 
     /// This configuration is in force from now on.
@@ -217,6 +226,7 @@ impl Desk {
                         let _ = reply.send(self.wished(wish).await);
                     }
                     Some(Word::Published(paths)) => self.published(&paths),
+                    Some(Word::Hushed(paths)) => self.hushed(&paths).await,
                     Some(Word::Renewed(newsdesk)) => {
                         self.newsdesk = newsdesk;
                         self.tell_all();
@@ -306,6 +316,25 @@ impl Desk {
     fn published(&mut self, paths: &[String]) {
         let rows: Vec<i64> = paths.iter().filter_map(|path| self.by_topic.get(path)).flatten().copied().collect();
         rows.into_iter().for_each(|row| self.tell(row));
+    }
+
+    /// A flood (the first fetch of a source, an archive) is no news: it comes along with the next.
+    async fn hushed(&mut self, paths: &[String]) {
+        let rows: Vec<i64> = paths.iter().filter_map(|path| self.by_topic.get(path)).flatten().copied().collect();
+        for row in rows {
+            let Some(etag) = self.subscriptions.get(&row).and_then(|known| self.live_etag(&known.topic)) else {
+                continue;
+            };
+            let waits = self.telling.contains(&row) || self.fresh.holds(&Work::Tell(row).name());
+            let Some(subscription) = self.subscriptions.get_mut(&row).filter(|known| !waits && known.due.is_none())
+            else {
+                continue;
+            };
+            subscription.told.clone_from(&etag);
+            if let Err(cause) = self.newsdesk.store.hub_told(row, etag, 0, None).await {
+                tracing::error!(stage = "store", "{}", super::chain(&cause));
+            }
+        }
     }
 
     /// Start whatever may start; when to look again.

@@ -211,6 +211,23 @@ fn a_feed_that_is_no_more_is_said_to_be() {
 }
 
 #[test]
+fn a_first_fetch_is_announced_to_nobody() {
+    let (desk, peer) = (desk(), Peer::start());
+    let _daemon = desk.serve();
+    subscribe(&desk, &peer, "/a", &[]);
+    let wires = [("tag:wires,2026:1", "Wires", "2026-03-01T09:00:00Z")];
+    desk.origin.answer("/wires", 200, &[], crate::support::atom("Wires", &wires));
+    let source = format!("[[source]]\nname = \"w\"\nurl = \"{}\"\nsections = [\"news\"]\n", desk.origin.url("/wires"));
+    let text = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", text + &source);
+    assert_eq!(desk.run(&["reload"]).code, Some(0));
+    desk.until_titles("desk/news", &["Wires", "Alpha"]);
+    desk.write("articles/b.md", article("Beta", 2));
+    let told = String::from_utf8(peer.nth("POST", "/a", 1).body).unwrap();
+    assert!(told.contains("Wires") && told.contains("Beta"), "it comes along with the next news: {told}");
+}
+
+#[test]
 fn what_the_hub_does_not_take() {
     let (desk, peer) = (desk(), Peer::start());
     let _daemon = desk.serve();

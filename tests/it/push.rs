@@ -169,6 +169,8 @@ fn what_is_forged_or_goes_astray_changes_nothing() {
     // What comes for one source is that source's, whatever it says.
     let beta = desk.feed("/desk/news/atom.xml").into_iter().find(|entry| entry.title == "Beta").unwrap();
     let stolen = document("/b", &["Beta"]).replace("Beta</title>", "Stolen</title>");
+    let stolen =
+        stolen.replace("https://atom.example/", "https://thief.example/").replace("Text of Beta", "Other words");
     assert_eq!(push(&desk, of("/a"), &stolen, &sha256(of("/a"), &stolen)), 202);
     until("the other's entry is there as its own", || titles(&desk).contains(&"Stolen".to_owned()).then_some(()));
     let feed = desk.feed("/desk/news/atom.xml");

@@ -106,6 +106,7 @@ impl Loop {
         if !changed.is_empty() {
             tracing::info!("published {} documents", changed.len());
         }
+        self.newsdesk.hub_hushed(changed.iter().filter(|path| !told.contains(path)).cloned().collect());
         if !told.is_empty() {
             let newsdesk = self.newsdesk.clone();
             self.aside.spawn(async move { newsdesk.announce(told).await });
