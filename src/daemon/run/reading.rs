@@ -1,8 +1,10 @@
 //! Full texts in the loop: which sources have pages to read, and who waits until they are read.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 
 use chrono::{TimeDelta, Utc};
+use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 use super::Loop;
@@ -42,15 +44,21 @@ impl Loop {
             return;
         };
         let (newsdesk, robots) = (self.newsdesk.clone(), self.reading.robots.clone());
-        self.reading.turns.spawn(async move { newsdesk.read_pages(source, row, robots).await });
+        self.reading.turns.spawn(async move {
+            let turn = AssertUnwindSafe(newsdesk.read_pages(source.clone(), row, robots)).catch_unwind().await;
+            turn.unwrap_or_else(|_| {
+                tracing::error!(source = %source.name, stage = "full text", "reading a page panicked, please report this");
+                Turn { row, asked: true, next: Some((String::new(), now() + TimeDelta::hours(1))), ..Turn::default() }
+            })
+        });
     }
 
     pub(super) fn pages_read(&mut self, turn: Result<Turn, JoinError>) {
         let turn = match turn {
             Ok(turn) => turn,
             Err(cause) => {
-                // Its pages wait in the store for the next start.
-                tracing::error!(stage = "full text", "reading a page panicked, please report this: {cause}");
+                // Its pages wait in the store for the next refresh.
+                tracing::error!(stage = "full text", "pages could not be looked for, please report this: {cause}");
                 return;
             }
         };
