@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::os::fd::AsRawFd as _;
 
 use clap::ValueEnum;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -32,6 +33,12 @@ pub fn start(style: Style) {
         (Style::Json, _) => events.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),
         (Style::Text, Some(native)) => {
             let native = native.with_field_prefix(None).with_syslog_identifier("newsdesk".to_owned());
+            let native = native.with_priority_mappings(PriorityMappings {
+                info: Priority::Informational,
+                debug: Priority::Debug,
+                trace: Priority::Debug,
+                ..PriorityMappings::new()
+            });
             events.with(native).try_init()
         }
         // The journal adds the time itself.

@@ -12,7 +12,6 @@ pub mod websub;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use websub::Peer;
 
@@ -116,10 +115,10 @@ async fn serve_connection<R, F>(
     R: Fn(Request) -> F + Send + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(Notify::new());
     let first = asked.clone();
     let service = service_fn(move |mut request: Request| {
-        first.store(true, Ordering::Relaxed);
+        first.notify_one();
         // Who only reads is nobody in particular.
         if request.method() != Method::GET {
             request.extensions_mut().insert(peer);
@@ -138,13 +137,14 @@ async fn serve_connection<R, F>(
     tokio::select! {
         _ = connection.as_mut() => {}
         () = stopped(&mut stop) => {
+            // hyper closes at once what was never read from, although a request may be on its way.
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = asked.notified() => {}
+                () = tokio::time::sleep(LAST_WORD) => return,
+            }
             connection.as_mut().graceful_shutdown();
-            if !asked.load(Ordering::Relaxed) {
-                let _ = tokio::time::timeout(LAST_WORD, connection.as_mut()).await;
-            }
-            if asked.load(Ordering::Relaxed) {
-                let _ = connection.await;
-            }
+            let _ = connection.await;
         }
     }
 }
