@@ -5,6 +5,8 @@
 
 mod add;
 mod check;
+mod describe;
+mod doctor;
 mod edited;
 mod explain;
 mod export;
@@ -14,6 +16,7 @@ mod plan;
 mod reload;
 mod serve;
 mod status;
+mod store;
 mod try_out;
 mod update;
 mod withdraw;
@@ -55,7 +58,9 @@ Examples:
   newsdesk plan --config new.toml        what a changed configuration would do
   newsdesk add https://example.org/      find the feed of this page and write it into the configuration
   newsdesk import feeds.opml             the feeds of another reader; newsdesk export goes the other way
-  newsdesk reload                        let the running daemon read its configuration anew";
+  newsdesk reload                        let the running daemon read its configuration anew
+  newsdesk doctor                        what is wrong around it, and the cure of each
+  newsdesk store backup FILE             a copy of everything, beside the running daemon";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -71,6 +76,11 @@ enum Verb {
     Export(export::Arguments),
     Reload(reload::Arguments),
     Withdraw(withdraw::Arguments),
+    Doctor(doctor::Arguments),
+    Store(store::Arguments),
+    Schema(describe::Schema),
+    Completions(describe::Completions),
+    Man(describe::Man),
 }
 
 /// Why a verb could not do its work.
@@ -88,6 +98,8 @@ enum Failed {
     Discover(Box<crate::daemon::search::DiscoverError>),
     #[error(transparent)]
     Edit(#[from] EditError),
+    #[error(transparent)]
+    Backup(#[from] crate::store::upkeep::BackupError),
     /// In words for whoever asked.
     #[error("{0}")]
     Refused(String),
@@ -118,6 +130,11 @@ pub fn main() -> ExitCode {
         Verb::Export(verb) => export::run(&place, &verb),
         Verb::Reload(verb) => reload::run(&place, &verb),
         Verb::Withdraw(verb) => withdraw::run(&place, &verb),
+        Verb::Doctor(verb) => doctor::run(&place, &verb),
+        Verb::Store(verb) => store::run(&place, &verb),
+        Verb::Schema(verb) => describe::schema(&verb),
+        Verb::Completions(verb) => describe::completions(&verb),
+        Verb::Man(verb) => describe::man(&verb),
     };
     match result {
         Ok(code) => code,

@@ -21,6 +21,7 @@ mod http;
 mod hub;
 mod likeness;
 mod markup;
+mod operator;
 mod origin;
 mod peer;
 mod polling;

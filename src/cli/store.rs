@@ -1,0 +1,122 @@
+//! `newsdesk store`: a copy of the store, and whether it is sound; beside a running daemon, too.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Failed, Place, print_json, status};
+use crate::daemon::control;
+use crate::store::{Store, upkeep};
+
+/// Copy the store, or check it; the daemon may go on
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  newsdesk store backup /backup/newsdesk-$(date +%F).db
+  newsdesk store check
+
+To go back to a copy: stop the daemon, put the copy in the place of newsdesk.db in the state directory, remove
+newsdesk.db-wal and newsdesk.db-shm beside it, start the daemon.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Backup(Backup),
+    Check(Check),
+}
+
+/// Copy the store into a new file: one state of it, whatever is written meanwhile, read back before it gets its name
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  newsdesk store backup /backup/newsdesk-$(date +%F).db
+  newsdesk store backup --json /backup/newsdesk.db | jq .entries
+
+Exit status: 0 the copy is complete and on the disk; 1 there is none.")]
+struct Backup {
+    /// A file that does not exist yet
+    file: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Read the whole store and name what is damaged
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  newsdesk store check
+  newsdesk store check --json | jq .problems
+
+Exit status: 0 it is sound; 1 it is damaged.")]
+struct Check {
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
+    let path = path(place)?;
+    match &arguments.verb {
+        Verb::Backup(arguments) => backup(&path, arguments),
+        Verb::Check(arguments) => check(&path, arguments),
+    }
+}
+
+/// Ours, or that of the daemon that answers: under systemd it is where we would not look.
+fn path(place: &Place) -> Result<PathBuf, Failed> {
+    let settings = place.settings()?;
+    if settings.store.path.exists() {
+        return Ok(settings.store.path);
+    }
+    let told = super::runtime()?.block_on(control::status(&settings.server.admin));
+    let report = told.and_then(|body| serde_json::from_str::<status::Report>(&body).ok());
+    report.and_then(|report| report.store).ok_or_else(|| {
+        let path = settings.store.path.display();
+        Failed::Refused(format!("there is no store at {path}: name its folder with --state"))
+    })
+}
+
+fn backup(path: &Path, arguments: &Backup) -> Result<ExitCode, Failed> {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(format!("copying {}", path.display()));
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    let copied = upkeep::backup(path, &arguments.file);
+    spinner.finish_and_clear();
+    let copied = copied?;
+    if arguments.json {
+        print_json(&copied)?;
+    } else {
+        let mebibytes = copied.bytes as f64 / f64::from(1 << 20);
+        eprintln!("{}: {} entries, {mebibytes:.1} MiB", copied.file.display(), copied.entries);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(path: &Path, arguments: &Check) -> Result<ExitCode, Failed> {
+    let (problems, entries) = super::runtime()?.block_on(async {
+        let store = Store::open_read_only(path)?;
+        let problems = store.problems().await?;
+        let entries = if problems.is_empty() { Some(store.count_entries().await?) } else { None };
+        Ok::<_, Failed>((problems, entries))
+    })?;
+    if arguments.json {
+        print_json(&json!({ "store": path, "sound": problems.is_empty(), "problems": problems, "entries": entries }))?;
+    } else if let Some(entries) = entries {
+        eprintln!("{} is sound: {entries} entries", path.display());
+    } else {
+        problems.iter().for_each(|problem| eprintln!("{problem}"));
+        eprintln!("{} is damaged: stop the daemon and put a copy in its place (newsdesk store --help)", path.display());
+    }
+    Ok(ExitCode::from(u8::from(!problems.is_empty())))
+}
