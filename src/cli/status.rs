@@ -13,7 +13,7 @@ use super::{Failed, Place, print, print_json};
 use crate::config::settings::without_secrets;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
-use crate::schedule::{Health, health};
+use crate::schedule::{Health, health, rhythm};
 use crate::store::{Activity, PageCounts, SourceRow, Store, StoreError};
 use crate::websub::subscriber::Phase;
 
@@ -45,7 +45,7 @@ pub struct Report {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
     pub source: String,
-    /// "well", "waiting", "failing", "gone".
+    /// "well", "quiet", "waiting", "failing", "gone".
     pub mark: String,
     pub last_success: Option<Time>,
     pub last_try: Option<Time>,
@@ -75,6 +75,9 @@ pub struct Row {
     /// It answers, but has been silent for much longer than usual: "nothing new for 12 days; its usual gap is 3 h".
     #[serde(default)]
     pub quiet: Option<String>,
+    /// How often it brings something, as far as we have seen: "every 3 h". `null`: too little is known.
+    #[serde(default)]
+    pub rhythm: Option<String>,
     pub repairs: Vec<String>,
 }
 
@@ -166,6 +169,7 @@ fn row(row: SourceRow, activity: &Activity, now: Time) -> Row {
         entries: row.entries,
         newest: row.newest,
         quiet: (health == Health::Quiet).then(|| health::silence(&activity.moments, now)).flatten(),
+        rhythm: rhythm::in_words(&state.poll.seen),
         repairs: state.repairs,
     }
 }
@@ -173,25 +177,30 @@ fn row(row: SourceRow, activity: &Activity, now: Time) -> Row {
 fn table(report: &Report, now: Time) -> String {
     let name_width = report.sources.iter().map(|row| row.source.chars().count()).max().unwrap_or(6).max(6);
     let mut text = format!(
-        "{:<name_width$}  {:<8}  {:>12}  {:>12}  {:>7}  OUTCOME\n",
-        "SOURCE", "IS", "LAST SUCCESS", "NEXT POLL", "ENTRIES"
+        "{:<name_width$}  {:<7}  {:>12}  {:>11}  {:>6}  {:>9}  {:>11}  {:>11}  {:>7}  OUTCOME\n",
+        "SOURCE", "IS", "LAST SUCCESS", "LAST TRY", "FAILED", "NEXT POLL", "NEWEST", "RHYTHM", "ENTRIES"
     );
+    let ago = |time: Option<Time>, none: &str| match time {
+        None => none.to_owned(),
+        Some(time) if time > now => format!("in {}", span(time - now)),
+        Some(time) => format!("{} ago", span(now - time)),
+    };
     for row in &report.sources {
-        let success = row.last_success.map_or("never".to_owned(), |time| format!("{} ago", span(now - time)));
-        let next = row.next_poll.map_or("-".to_owned(), |time| {
-            if time <= now { "now".to_owned() } else { format!("in {}", span(time - now)) }
+        let next = row.next_poll.map_or("-".to_owned(), |time| match time <= now {
+            true => "now".to_owned(),
+            false => format!("in {}", span(time - now)),
         });
-        let why = if row.why.is_empty() { String::new() } else { format!("; next: {}", row.why) };
-        let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
-        // The reason of a next poll that is rare says it, too.
-        let push = row.push.as_ref().filter(|push| !row.why.contains(*push));
-        let push = push.map(|push| format!("; {push}")).unwrap_or_default();
-        let notes = row.advice.iter().chain(&row.full_text);
-        let advice: String = notes.map(|note| format!("; {note}")).collect();
-        let quiet = row.quiet.as_ref().map(|quiet| format!("; quiet: {quiet}")).unwrap_or_default();
         text.push_str(&format!(
-            "{:<name_width$}  {:<8}  {success:>12}  {next:>12}  {:>7}  {stage}{}{quiet}{why}{push}{advice}\n",
-            row.source, row.mark, row.entries, row.outcome
+            "{:<name_width$}  {:<7}  {:>12}  {:>11}  {:>6}  {next:>9}  {:>11}  {:>11}  {:>7}  {}\n",
+            row.source,
+            if row.quiet.is_some() { "quiet" } else { &row.mark },
+            ago(row.last_success, "never"),
+            ago(row.last_try, "never"),
+            row.failures,
+            ago(row.newest, "-"),
+            row.rhythm.as_deref().unwrap_or("-"),
+            row.entries,
+            outcome(row)
         ));
     }
     let failing = report.sources.iter().filter(|row| row.stage.is_some()).count();
@@ -202,6 +211,18 @@ fn table(report: &Report, now: Time) -> String {
     text
 }
 
+/// What the last try brought, with its status; what is silent, when the next one is and why, and what to change.
+fn outcome(row: &Row) -> String {
+    let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+    let status = row.http_status.map(|status| status.to_string()).filter(|status| !row.outcome.contains(status));
+    let status = status.map(|status| format!("{status}, ")).unwrap_or_default();
+    let why = Some(&row.why).filter(|why| !why.is_empty()).map(|why| format!("next: {why}"));
+    // The reason of a next poll that is rare says it, too.
+    let push = row.push.clone().filter(|push| !row.why.contains(push));
+    let further = [row.quiet.clone(), why, push, row.advice.clone(), row.full_text.clone()].into_iter().flatten();
+    further.fold(format!("{stage}{status}{}", row.outcome), |told, more| format!("{told}; {more}"))
+}
+
 fn span(span: chrono::TimeDelta) -> String {
     let seconds = span.num_seconds().max(0);
     match seconds {
@@ -209,5 +230,70 @@ fn span(span: chrono::TimeDelta) -> String {
         120..=7199 => format!("{} min", seconds / 60),
         7200..=172_799 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Poll;
+    use crate::store::{SourceState, Trouble};
+    use chrono::TimeDelta;
+
+    fn now() -> Time {
+        "2026-03-02T12:00:00Z".parse().unwrap()
+    }
+
+    /// A source that is asked every hour, whose latest entries came out every hour until so many hours ago.
+    fn source(name: &str, silent: i64, state: SourceState) -> Row {
+        let moments: Vec<Time> = (0..10).rev().map(|n| now() - TimeDelta::hours(silent + n)).collect();
+        let poll = Poll { seen: moments.clone(), ..state.poll };
+        let state = SourceState {
+            last_try: Some(now() - TimeDelta::minutes(5)),
+            last_success: state.last_success.or(Some(now() - TimeDelta::minutes(5))),
+            next_poll: Some(now() + TimeDelta::minutes(25)),
+            next_reason: "in 30 min: half of the usual gap of 1 h".to_owned(),
+            poll,
+            ..state
+        };
+        let place = "https://example.org/feed".to_owned();
+        let newest = moments.last().copied();
+        let activity = Activity { moments, ..Activity::default() };
+        row(
+            SourceRow { row: 1, name: name.to_owned(), place, origin: None, state, entries: 10, newest },
+            &activity,
+            now(),
+        )
+    }
+
+    #[test]
+    fn every_source_says_what_its_owner_needs() {
+        let well = SourceState { http_status: Some(200), outcome: "3 new".to_owned(), ..SourceState::default() };
+        let unchanged =
+            SourceState { http_status: Some(304), outcome: "304 not modified".to_owned(), ..SourceState::default() };
+        let since = now() - TimeDelta::days(3);
+        let cause = "https://example.org/feed: 404 Not Found: there is nothing there; check the address".to_owned();
+        let broken = SourceState {
+            http_status: Some(404),
+            outcome: cause.clone(),
+            trouble: Some(Trouble { stage: "fetch".to_owned(), cause, since }),
+            last_success: Some(since),
+            poll: Poll { failures: 7, ..Poll::default() },
+            ..SourceState::default()
+        };
+        let sources = vec![source("wires", 1, well), source("blog", 24 * 9, unchanged), source("broken", 1, broken)];
+        let told = table(&Report { sources, notices: Vec::new(), store: None }, now());
+        let expected = [
+            "SOURCE  IS       LAST SUCCESS     LAST TRY  FAILED  NEXT POLL       NEWEST       RHYTHM  ENTRIES  OUTCOME",
+            "wires   well        5 min ago    5 min ago       0  in 25 min   60 min ago    every 1 h       10  \
+             200, 3 new; next: in 30 min: half of the usual gap of 1 h",
+            "blog    quiet       5 min ago    5 min ago       0  in 25 min   9 days ago    every 1 h       10  \
+             304 not modified; nothing new for 9 days; its usual gap is 1 h; next: in 30 min: half of the usual gap of 1 h",
+            "broken  failing    3 days ago    5 min ago       7  in 25 min   60 min ago    every 1 h       10  \
+             fetch: https://example.org/feed: 404 Not Found: there is nothing there; check the address; \
+             next: in 30 min: half of the usual gap of 1 h",
+            "3 sources, 1 failing",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     }
 }

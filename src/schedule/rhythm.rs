@@ -45,6 +45,11 @@ pub fn usual_gap(seen: &[Time]) -> Option<TimeDelta> {
     gaps.get(gaps.len() / 2).copied()
 }
 
+/// "every 3 h": how often it brings something. `None`: too little is known.
+pub fn in_words(seen: &[Time]) -> Option<String> {
+    usual_gap(seen).map(|gap| format!("every {}", span(gap)))
+}
+
 /// The wait before the next poll, within the bounds.
 pub fn pace(seen: &[Time], bounds: Bounds, now: Time) -> Pace {
     let Some(gap) = usual_gap(seen) else {
