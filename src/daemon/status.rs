@@ -89,7 +89,8 @@ impl Newsdesk {
             failures: row.state.poll.failures,
             since: row.state.trouble.as_ref().map(|trouble| trouble.since),
             next_poll: row.state.next_poll,
-            why: row.state.next_reason.clone(),
+            // It may name a hub.
+            why: self.public_words(&row.name, &row.state.next_reason),
             entries: row.entries,
             newest: row.newest,
             days: activity.days.clone(),

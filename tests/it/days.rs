@@ -59,7 +59,7 @@ fn older_entries_are_reached_day_by_day_and_stay_there() {
         assert_eq!(back, days.map(|day| format!("{start}{day}")));
     }
     let page = desk.get("/desk/news/2026-03-02/").text();
-    assert!(page.contains("<title>news, 2 March 2026 – The desk</title>"), "{page}");
+    assert!(page.contains("<title>News, 2 March 2026 – The desk</title>"), "{page}");
     assert!(page.contains("rel=\"canonical\" href=\"https://news.example/desk/news/2026-03-02/\""));
     assert!(page.contains("href=\"https://news.example/desk/news/atom.xml\""), "the feeds are those of the section");
     assert_eq!(desk.get("/desk/news/2026-03-02").field("location"), "/desk/news/2026-03-02/");
