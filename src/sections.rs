@@ -1,7 +1,9 @@
 //! Sections: which entry stands in which section, by source, category, section line and rules.
 //!
-//! May use: `model`. Pure: the same entry under the same settings gives the same answer, so that `plan` and `explain`
+//! May use: `model`, the visible text of `normalize`. Pure: the same entry under the same settings gives the same answer, so that `plan` and `explain`
 //! are this very function with nothing written.
+
+mod contradiction;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use chrono::TimeDelta;
 use regex::Regex;
 
 use crate::model::{Category, Section, Stated, Time};
+use crate::normalize::clean;
 
 /// One `[[rule]]`, checked: when every condition holds, the actions are carried out in order.
 #[derive(Debug, Clone)]
@@ -18,6 +21,15 @@ pub struct Rule {
     pub then: Vec<Action>,
     /// As people know it: "rule 3", "rule 1 of source wires".
     pub label: String,
+}
+
+impl Rule {
+    /// Under which its hits are counted: the rule itself and whose it is, not its place among others.
+    pub fn print(&self) -> String {
+        let of = self.label.split_once(" of ").map_or("", |(_, of)| of);
+        let text = format!("{of}\n{:?}\n{:?}", self.when, self.then);
+        blake3::hash(text.as_bytes()).to_hex().chars().take(32).collect()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -81,8 +93,12 @@ pub struct Placer {
     by_source: BTreeMap<String, Vec<String>>,
     /// Category term in lower case -> sections that list it.
     by_category: BTreeMap<String, Vec<String>>,
-    /// Section -> sections that include it, at whatever distance.
+    /// Section -> sections that include it, one step away.
     included_in: BTreeMap<String, BTreeSet<String>>,
+    /// Section -> its own rules, asked after all others of what stands in it.
+    of_section: BTreeMap<String, Vec<Rule>>,
+    /// Sections that have rules, those before those that include them.
+    order: Vec<String>,
 }
 
 /// Where an entry stands, and how that came.
@@ -92,6 +108,8 @@ pub struct Placement {
     pub sections: Vec<String>,
     /// One sentence a step, for people.
     pub steps: Vec<String>,
+    /// Prints of the rules whose conditions held.
+    pub hits: BTreeSet<String>,
 }
 
 impl Placer {
@@ -104,80 +122,130 @@ impl Placer {
             for category in &section.categories {
                 placer.by_category.entry(category.to_lowercase()).or_default().push(section.name.clone());
             }
-            placer.included_in.insert(section.name.clone(), BTreeSet::new());
+            placer.included_in.entry(section.name.clone()).or_default();
+            for included in &section.include {
+                placer.included_in.entry(included.clone()).or_default().insert(section.name.clone());
+            }
         }
-        placer.close_includes(sections);
         placer
+    }
+
+    /// With rules of sections, by name.
+    pub fn with_section_rules(mut self, rules: &BTreeMap<String, Vec<Rule>>) -> Placer {
+        self.of_section =
+            rules.iter().filter(|(_, rules)| !rules.is_empty()).map(|(n, r)| (n.clone(), r.clone())).collect();
+        let mut order: Vec<(usize, String)> = Vec::new();
+        for name in self.of_section.keys() {
+            // What a section reaches is more than what any that includes it does.
+            let reached = self.closed(&BTreeSet::from([name.clone()]), &BTreeSet::new()).len();
+            order.push((usize::MAX - reached, name.clone()));
+        }
+        order.sort();
+        self.order = order.into_iter().map(|(_, name)| name).collect();
+        self
+    }
+
+    /// Every rule, in the order in which they are asked.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let of_sources = self.sources.values().flat_map(|source| &source.rules);
+        self.rules
+            .iter()
+            .chain(of_sources)
+            .chain(self.order.iter().filter_map(|name| self.of_section.get(name)).flatten())
     }
 
     /// Carry out the rules on a copy of what the source states, and say where the entry stands. The age that a rule
     /// asks for is the one at first sight, so that the answer never changes by itself.
     pub fn place(&self, source: &str, stated: &mut Stated, first_seen: Time) -> Placement {
-        let mut found = Found::default();
-        self.by_origin(source, stated, &mut found);
-        let own = self.sources.get(source).map(|source| source.rules.as_slice()).unwrap_or_default();
-        for rule in self.rules.iter().chain(own) {
-            if rule.when.holds(source, stated, first_seen) && found.carry_out(rule, stated) == Next::Enough {
-                break;
-            }
-        }
+        let found = self.walk(Found::default(), source, stated, first_seen);
         self.placement(found)
     }
 
     /// The same, with what every rule that was asked did, for people.
     pub fn trace(&self, source: &str, stated: &mut Stated, first_seen: Time) -> (Placement, Vec<String>) {
-        let mut found = Found::default();
-        self.by_origin(source, stated, &mut found);
-        let mut asked = found.steps.clone();
-        let own = self.sources.get(source).map(|source| source.rules.as_slice()).unwrap_or_default();
-        for rule in self.rules.iter().chain(own) {
-            if !rule.when.holds(source, stated, first_seen) {
-                asked.push(format!("{} does not match", rule.label));
-                continue;
-            }
-            let before = found.steps.len();
-            let next = found.carry_out(rule, stated);
-            match found.steps.get(before..).unwrap_or_default() {
-                [] => asked.push(format!("{} matches and changes nothing", rule.label)),
-                steps => asked.extend(steps.iter().cloned()),
-            }
-            if next == Next::Enough {
-                asked.push(format!("{} is the last that is asked", rule.label));
-                break;
-            }
-        }
+        let traced = Found { trace: Some(Vec::new()), ..Found::default() };
+        let mut found = self.walk(traced, source, stated, first_seen);
+        let mut asked = found.trace.take().unwrap_or_default();
         let direct = found.sections.clone();
         let placement = self.placement(found);
         for section in placement.sections.iter().filter(|name| !name.is_empty() && !direct.contains(*name)) {
-            let through =
-                direct.iter().find(|inner| self.included_in.get(*inner).is_some_and(|outer| outer.contains(section)));
+            let includes = |inner: &&String| self.included_in.get(*inner).is_some_and(|outer| outer.contains(section));
+            let through = placement.sections.iter().find(includes);
             asked.extend(through.map(|inner| format!("{section} includes {inner}")));
         }
         (placement, asked)
     }
 
+    fn walk(&self, mut found: Found, source: &str, stated: &mut Stated, first_seen: Time) -> Found {
+        self.by_origin(source, stated, &mut found);
+        if let Some(trace) = &mut found.trace {
+            trace.extend(found.steps.iter().cloned());
+        }
+        let own = self.sources.get(source).map(|source| source.rules.as_slice()).unwrap_or_default();
+        for rule in self.rules.iter().chain(own) {
+            if found.ask(rule, None, source, stated, first_seen) == Next::Enough {
+                break;
+            }
+        }
+        if !found.dropped {
+            self.ask_sections(&mut found, source, stated, first_seen);
+        }
+        found
+    }
+
     /// Only where the entry stands. Where no rule can change it, nothing is copied.
     pub fn sections(&self, source: &str, stated: &Stated, first_seen: Time) -> Vec<String> {
+        self.placed(source, stated, first_seen).sections
+    }
+
+    /// The same, with the rules that saw it.
+    pub fn placed(&self, source: &str, stated: &Stated, first_seen: Time) -> Placement {
         let own = self.sources.get(source).is_some_and(|source| !source.rules.is_empty());
-        if own || !self.rules.is_empty() {
-            return self.place(source, &mut stated.clone(), first_seen).sections;
+        if own || !self.rules.is_empty() || !self.of_section.is_empty() {
+            return self.place(source, &mut stated.clone(), first_seen);
         }
         let mut found = Found::default();
         self.by_origin(source, stated, &mut found);
-        self.placement(found).sections
+        self.placement(found)
     }
 
-    fn placement(&self, mut found: Found) -> Placement {
-        let wider: Vec<String> =
-            found.sections.iter().filter_map(|name| self.included_in.get(name)).flatten().cloned().collect();
-        found.sections.extend(wider);
-        found.sections.retain(|name| self.included_in.contains_key(name) && !found.removed.contains(name));
+    /// Rules of the sections in which the entry stands so far, each section's once, the inner before the outer.
+    fn ask_sections(&self, found: &mut Found, source: &str, stated: &mut Stated, first_seen: Time) {
+        let mut asked = BTreeSet::new();
+        loop {
+            let here = self.closed(&found.sections, &found.removed);
+            let Some(section) = self.order.iter().find(|name| here.contains(*name) && !asked.contains(*name)) else {
+                return;
+            };
+            asked.insert(section);
+            for rule in self.of_section.get(section).into_iter().flatten() {
+                if found.ask(rule, Some(section), source, stated, first_seen) == Next::Enough {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// These sections and all that include them, over however many others, save what a rule took it out of.
+    fn closed(&self, sections: &BTreeSet<String>, removed: &BTreeSet<String>) -> BTreeSet<String> {
+        let known = |name: &&String| self.included_in.contains_key(*name) && !removed.contains(*name);
+        let mut ahead: Vec<&String> = sections.iter().filter(known).collect();
+        let mut here = BTreeSet::new();
+        while let Some(name) = ahead.pop() {
+            if here.insert(name.clone()) {
+                ahead.extend(self.included_in.get(name).into_iter().flatten().filter(known));
+            }
+        }
+        here
+    }
+
+    fn placement(&self, found: Found) -> Placement {
         let mut sections = Vec::new();
         if !found.dropped {
             sections.push(String::new());
-            sections.extend(found.sections);
+            sections.extend(self.closed(&found.sections, &found.removed));
         }
-        Placement { sections, steps: found.steps }
+        Placement { sections, steps: found.steps, hits: found.hits }
     }
 
     /// Changes when any entry could be placed otherwise.
@@ -201,27 +269,6 @@ impl Placer {
             }
         }
     }
-
-    /// Includes of includes, by walking until nothing is added; the configuration refuses circles.
-    fn close_includes(&mut self, sections: &[Arc<Section>]) {
-        loop {
-            let mut grew = false;
-            for section in sections {
-                for included in &section.include {
-                    let mut outer = self.included_in.get(&section.name).cloned().unwrap_or_default();
-                    outer.insert(section.name.clone());
-                    if let Some(known) = self.included_in.get_mut(included) {
-                        let before = known.len();
-                        known.extend(outer);
-                        grew |= known.len() > before;
-                    }
-                }
-            }
-            if !grew {
-                return;
-            }
-        }
-    }
 }
 
 #[derive(Default)]
@@ -230,6 +277,9 @@ struct Found {
     removed: BTreeSet<String>,
     dropped: bool,
     steps: Vec<String>,
+    hits: BTreeSet<String>,
+    /// What every rule did, where somebody wants to know.
+    trace: Option<Vec<String>>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -245,23 +295,55 @@ impl Found {
         }
     }
 
-    fn carry_out(&mut self, rule: &Rule, stated: &mut Stated) -> Next {
+    fn remove(&mut self, section: &str, label: &str) {
+        self.sections.remove(section);
+        self.removed.insert(section.to_owned());
+        self.steps.push(format!("{label} took it out of {section}"));
+    }
+
+    /// Ask one rule, and do what it says if it matches.
+    fn ask(&mut self, rule: &Rule, of: Option<&str>, source: &str, stated: &mut Stated, first_seen: Time) -> Next {
+        let holds = rule.when.holds(source, stated, first_seen);
+        let before = self.steps.len();
+        let next = if holds {
+            self.hits.insert(rule.print());
+            self.carry_out(rule, of, stated)
+        } else {
+            Next::Rule
+        };
+        if let Some(trace) = &mut self.trace {
+            match self.steps.get(before..).unwrap_or_default() {
+                _ if !holds => trace.push(format!("{} does not match", rule.label)),
+                [] => trace.push(format!("{} matches and changes nothing", rule.label)),
+                steps => trace.extend(steps.iter().cloned()),
+            }
+            if next == Next::Enough {
+                trace.push(format!("{} is the last that is asked", rule.label));
+            }
+        }
+        next
+    }
+
+    /// `of`: the section whose rule it is. What it changes in the entry holds wherever that stands; its drop takes the
+    /// entry out of this section.
+    fn carry_out(&mut self, rule: &Rule, of: Option<&str>, stated: &mut Stated) -> Next {
         for action in &rule.then {
             match action {
                 Action::Drop => {
-                    self.dropped = true;
-                    self.steps.push(format!("{} dropped it", rule.label));
+                    match of {
+                        Some(section) => self.remove(section, &rule.label),
+                        None => {
+                            self.dropped = true;
+                            self.steps.push(format!("{} dropped it", rule.label));
+                        }
+                    }
                     return Next::Enough;
                 }
                 Action::AddSection(section) => {
                     self.removed.remove(section);
                     self.add(section, format!("{} put it into {section}", rule.label));
                 }
-                Action::RemoveSection(section) => {
-                    self.sections.remove(section);
-                    self.removed.insert(section.clone());
-                    self.steps.push(format!("{} took it out of {section}", rule.label));
-                }
+                Action::RemoveSection(section) => self.remove(section, &rule.label),
                 Action::AddCategory(term) => {
                     if !stated.categories.iter().any(|category| category.term == *term) {
                         stated.categories.push(Category { term: term.clone(), ..Category::default() });
@@ -291,6 +373,10 @@ impl Condition {
             Condition::All(all) => all.iter().all(|one| one.holds(source, stated, first_seen)),
             Condition::Any(any) => any.iter().any(|one| one.holds(source, stated, first_seen)),
             Condition::Not(one) => !one.holds(source, stated, first_seen),
+            Condition::Text(Field::Content, test) => {
+                let texts = stated.content.iter().chain(&stated.summary);
+                texts.map(clean::visible).any(|text| test.holds(&text))
+            }
             Condition::Text(field, test) => field.values(source, stated).any(|value| test.holds(value)),
             Condition::OlderThan(age) => {
                 stated.published.or(stated.updated).is_some_and(|date| first_seen - date > *age)
@@ -304,11 +390,16 @@ impl Field {
     fn values<'a>(self, source: &'a str, stated: &'a Stated) -> Box<dyn Iterator<Item = &'a str> + 'a> {
         match self {
             Field::Title => Box::new(std::iter::once(stated.title.as_str())),
-            Field::Content => Box::new(stated.content.iter().chain(&stated.summary).map(|html| html.0.as_str())),
+            // Looked at without its markup.
+            Field::Content => Box::new(std::iter::empty()),
             Field::Author => Box::new(
                 stated.authors.iter().flat_map(|author| author.name.iter().chain(&author.email)).map(String::as_str),
             ),
-            Field::Category => Box::new(stated.categories.iter().map(|category| category.term.as_str())),
+            Field::Category => {
+                let words =
+                    stated.categories.iter().flat_map(|category| [Some(&category.term), category.label.as_ref()]);
+                Box::new(words.flatten().map(String::as_str))
+            }
             Field::Link => Box::new(stated.link.iter().map(String::as_str)),
             Field::Language => Box::new(stated.language.iter().map(String::as_str)),
             Field::Source => Box::new(std::iter::once(source)),
@@ -415,5 +506,45 @@ mod tests {
             &["", "news", "world"],
         );
         assert_eq!((changed.title.as_str(), changed.categories[0].term.as_str()), ("votes", "live"));
+    }
+
+    #[test]
+    fn rules_of_a_section_see_what_stands_in_it() {
+        let sections = [
+            section("all", &[], &[], &["news"]),
+            section("news", &[], &[], &["politics", "world"]),
+            section("politics", &["party"], &[], &[]),
+            section("world", &["wire"], &[], &[]),
+        ];
+        let ad = || Condition::Text(Field::Title, Test::Contains("ad".into()));
+        let drop = |of: &str| Rule { when: ad(), then: vec![Action::Drop], label: format!("rule 1 of section {of}") };
+        let moved = Rule {
+            when: ad(),
+            then: vec![Action::Drop, Action::AddSection("world".into())].into_iter().rev().collect(),
+            label: "rule 1 of section politics".into(),
+        };
+        let check = |rules: &[(&str, Rule)], want: &[&str]| {
+            let rules = rules.iter().map(|(name, rule)| ((*name).to_owned(), vec![rule.clone()])).collect();
+            let placer = Placer::new(&sections, &[], BTreeMap::new()).with_section_rules(&rules);
+            let placement = placer.placed("party", &stated("an ad", &[], &[]), Time::default());
+            assert_eq!(placement.sections, want, "{:?}", placement.steps);
+            placement.hits.len()
+        };
+        assert_eq!(check(&[("politics", drop("politics"))], &[""]), 1);
+        assert_eq!(check(&[("news", drop("news"))], &["", "politics"]), 1);
+        assert_eq!(check(&[("all", drop("all"))], &["", "news", "politics"]), 1);
+        assert_eq!(check(&[("world", drop("world"))], &["", "all", "news", "politics"]), 0);
+        assert_eq!(check(&[("politics", moved.clone())], &["", "all", "news", "world"]), 1);
+        assert_eq!(check(&[("politics", moved), ("world", drop("world"))], &[""]), 2);
+    }
+
+    #[test]
+    fn content_is_what_a_reader_sees() {
+        let content = Some(crate::model::Html("<p class=\"secret\">two <b>words</b></p>".into()));
+        let entry = Stated { content, ..stated("t", &[], &[]) };
+        let holds = |text: &str| {
+            Condition::Text(Field::Content, Test::Contains(text.into())).holds("x", &entry, Time::default())
+        };
+        assert!(holds("two words") && !holds("secret"));
     }
 }

@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::{Failed, Place, print_json};
 use crate::config::settings::Place as SourcePlace;
-use crate::config::{self, Complaints, Found};
+use crate::config::{self, Complaints, Found, Settings};
+use crate::daemon::rules::{self, RuleRow};
+use crate::store::Store;
 
 /// Check the configuration: every error at once, with file, line and what was probably meant
 #[derive(Debug, Args)]
@@ -35,8 +37,10 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let mut idle = Vec::new();
     let (complaints, words) = match config::load(&path, &place.locations) {
         Ok(settings) => {
+            idle = never_matched(&settings);
             let feeds = settings.sources.iter().filter(|source| matches!(source.place, SourcePlace::Feed(_))).count();
             let folders = settings.sources.len() - feeds;
             let sections = settings.sections.len();
@@ -47,7 +51,9 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     };
     let wrong = complaints.has_errors();
     if arguments.json {
-        print_json(&serde_json::json!({ "file": path, "right": !wrong, "complaints": complaints.0 }))?;
+        print_json(
+            &serde_json::json!({ "file": path, "right": !wrong, "complaints": complaints.0, "never_matched": idle }),
+        )?;
     } else {
         if !complaints.0.is_empty() {
             eprintln!("{complaints}");
@@ -55,6 +61,23 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
         if !wrong {
             eprintln!("{words}");
         }
+        if !idle.is_empty() {
+            eprintln!("never matched an entry so far: {}", idle.join(", "));
+        }
     }
     Ok(ExitCode::from(if wrong { super::CONFIGURATION } else { 0 }))
+}
+
+/// Rules that have matched none of the entries that a store holds, where there is one already.
+fn never_matched(settings: &Settings) -> Vec<String> {
+    if !settings.store.path.exists() {
+        return Vec::new();
+    }
+    let asked = || -> Result<Vec<RuleRow>, Failed> {
+        let store = Store::open_read_only(&settings.store.path)?;
+        Ok(super::runtime()?.block_on(rules::report(settings, &store))?)
+    };
+    // A store that cannot be read is no fault of the configuration.
+    let rows = asked().unwrap_or_default();
+    rules::never_matched(&rows).into_iter().map(str::to_owned).collect()
 }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Failed, Place, print, print_json};
+use crate::config::Settings;
 use crate::config::settings::without_secrets;
+use crate::daemon::rules::{self, RuleRow};
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
 use crate::schedule::{Health, health, rhythm};
@@ -39,6 +41,9 @@ pub struct Report {
     /// The store that a daemon serves; `null`: none runs.
     #[serde(default)]
     pub store: Option<PathBuf>,
+    /// Every rule, with how often it matched.
+    #[serde(default)]
+    pub rules: Vec<RuleRow>,
 }
 
 /// The state of one source. Times in UTC.
@@ -92,7 +97,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
         if !path.exists() || told.as_ref().is_some_and(|told| told.store.as_deref() == Some(path)) {
             return Ok::<_, Failed>(told);
         }
-        Ok(Some(report(&Store::open_read_only(path)?).await?))
+        Ok(Some(report(&settings, &Store::open_read_only(path)?).await?))
     })?;
     let Some(report) = report else {
         eprintln!("there is no store at {} yet: start newsdesk serve, or run newsdesk update", path.display());
@@ -106,7 +111,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn report(store: &Store) -> Result<Report, StoreError> {
+async fn report(settings: &Settings, store: &Store) -> Result<Report, StoreError> {
     // A store that no daemon of this version has opened yet has none.
     let mut pushes = store.pushes().await.unwrap_or_default();
     // Of one that is left and one that is begun, the second counts.
@@ -123,13 +128,15 @@ async fn report(store: &Store) -> Result<Report, StoreError> {
         Row { push, full_text, ..row(source, &activity, now) }
     });
     let sources = sources.collect();
-    Ok(Report { sources, notices: Vec::new(), store: None })
+    // A store that no daemon of this version has opened yet counts none.
+    let rules = rules::report(settings, store).await.unwrap_or_default();
+    Ok(Report { sources, notices: Vec::new(), store: None, rules })
 }
 
 /// What the daemon itself says.
 pub async fn report_of_daemon(newsdesk: &Newsdesk) -> Result<Report, StoreError> {
     let store = Some(newsdesk.store.path().to_owned());
-    Ok(Report { notices: newsdesk.notices(), store, ..report(&newsdesk.store).await? })
+    Ok(Report { notices: newsdesk.notices(), store, ..report(&newsdesk.settings, &newsdesk.store).await? })
 }
 
 fn read_pages(pages: &PageCounts) -> String {
@@ -205,6 +212,10 @@ fn table(report: &Report, now: Time) -> String {
     }
     let failing = report.sources.iter().filter(|row| row.stage.is_some()).count();
     text.push_str(&format!("{} sources, {failing} failing\n", report.sources.len()));
+    let idle = rules::never_matched(&report.rules);
+    if !idle.is_empty() {
+        text.push_str(&format!("never matched: {}\n", idle.join(", ")));
+    }
     for notice in &report.notices {
         text.push_str(&format!("! {notice}\n"));
     }

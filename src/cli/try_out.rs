@@ -98,7 +98,8 @@ impl<'a> Reader<'a> {
             settings,
             arguments,
             vocabulary: Vocabulary::new(&settings.sections),
-            placer: Placer::new(&settings.sections, &settings.rules, rules.collect::<BTreeMap<_, _>>()),
+            placer: Placer::new(&settings.sections, &settings.rules, rules.collect::<BTreeMap<_, _>>())
+                .with_section_rules(&settings.section_rules),
             now: Utc::now().trunc_subsecs(0),
         }
     }

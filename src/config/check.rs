@@ -12,7 +12,7 @@ use super::complaint::Complaints;
 use super::file::{self, File};
 use super::find::Locations;
 use super::keys;
-use super::rules::{self, Scope};
+use super::rules::{self, Of, Scope};
 use super::settings::*;
 use super::sources::{self, Context, Sources};
 use super::table::{Desk, Located, Span, Table, mask_secrets};
@@ -30,12 +30,21 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
 
     let site = site(&root.table("site"));
     let zone = site.timezone;
-    let sections = sections(&root, &site);
+    let section_tables = root.tables("section");
+    let sections = sections(&section_tables, &root, &site);
     let names = Names::of(&sections);
     let mut reading = Reading::default();
     let mut sources = sources::read(&root, &mut Context { paths: &paths, names: &names, zone, reading: &mut reading });
     let sections = link(sections, &names, &sources, &desk);
-    let rules = rules::read(root.tables("rule"), None, &Scope { names: &names, sources: &sources });
+    let scope = Scope { names: &names, sources: &sources };
+    let rules = rules::read(root.tables("rule"), Of::Everything, &scope);
+    let section_rules = section_tables.iter().map(|table| {
+        // One without a name is refused; its rules are read for their complaints.
+        let name = table.plain("name").unwrap_or_default();
+        let rules = rules::read(table.tables("rules"), Of::Section(&name), &scope);
+        (name, rules)
+    });
+    let section_rules = section_rules.collect();
     sources.read_rules(&names);
 
     let publish = publish(&root.table("publish"), &paths, &sources, &site);
@@ -55,6 +64,7 @@ pub(super) fn settings(file: File, locations: &Locations) -> Result<Settings, Co
         sections: sections.into_iter().map(Arc::new).collect(),
         sources: sources.into_settings(),
         rules,
+        section_rules,
         file: file.on_disk.then(|| paths.file.clone()),
         print: reading.print(&quoted.text),
         also_read: reading.files.into_iter().collect(),
@@ -373,12 +383,12 @@ struct Stated {
     include: Vec<Located<String>>,
 }
 
-fn sections(root: &Table<'_>, site: &Site) -> Vec<Stated> {
+fn sections(tables: &[Table<'_>], root: &Table<'_>, site: &Site) -> Vec<Stated> {
     let mut read: Vec<Stated> = Vec::new();
     let mut names: HashMap<String, Span> = HashMap::new();
     let mut words: HashMap<String, (String, Span)> = HashMap::new();
-    for table in root.tables("section") {
-        let Some(stated) = section(&table, site) else { continue };
+    for table in tables {
+        let Some(stated) = section(table, site) else { continue };
         let name = &stated.section.name;
         // On many file systems the mirrors of "News" and "news" are one folder.
         if let Some(first) = names.get(&name.to_lowercase()) {

@@ -214,6 +214,11 @@ pub const SECTION: &[Key] = &[
     key("settle", Kind::Duration(0, DAY), "How long a story waits for better copies of itself.").or(r#""0s""#),
     key("content", Kind::Choice(&["full", "summary"]), "Whole texts, or summaries only.").or(r#""full""#),
     key("attribution", Kind::Flag, "Begin each text with \"From NAME\": many readers hide the source.").or("false"),
+    key(
+        "rules",
+        Kind::Tables(RULE),
+        "Rules for what stands in it, asked after all others; their drop takes it out of here.",
+    ),
 ];
 
 pub const SOURCE: &[Key] = &[

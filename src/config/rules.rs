@@ -17,19 +17,50 @@ pub(super) struct Scope<'s, 'a> {
     pub sources: &'s Sources<'a>,
 }
 
-/// The rules of `[[rule]]` or of one source's `rules`, in order; those with an error are missing.
-pub(super) fn read(tables: Vec<Table<'_>>, of: Option<&str>, scope: &Scope<'_, '_>) -> Vec<Rule> {
-    let numbered = tables.iter().enumerate();
-    let read = numbered.filter_map(|(index, table)| {
-        let when = table.value("when").map(|value| nested(table, value, scope));
+/// Whose rules they are.
+#[derive(Clone, Copy)]
+pub(super) enum Of<'n> {
+    Everything,
+    /// Of one feed or folder, or of all in a list.
+    Source(&'n str),
+    Section(&'n str),
+}
+
+/// The rules of `[[rule]]`, of one source or of one section, in order; those with an error are missing.
+pub(super) fn read(tables: Vec<Table<'_>>, of: Of<'_>, scope: &Scope<'_, '_>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let when = table.value("when").and_then(|value| nested(table, value, scope));
         let then = table.value("then").map(|value| actions(table, value, scope));
         let label = match of {
-            Some(source) => format!("rule {} of source {source}", index + 1),
-            None => format!("rule {}", index + 1),
+            Of::Everything => format!("rule {}", index + 1),
+            Of::Source(source) => format!("rule {} of source {source}", index + 1),
+            Of::Section(section) => format!("rule {} of section {section}", index + 1),
         };
-        Some(Rule { when: when??, then: then?, label })
-    });
-    read.collect()
+        let (Some(when), Some(then)) = (when, then) else { continue };
+        let rule = Rule { when, then, label };
+        works(table, &rule, &rules, of, scope);
+        rules.push(rule);
+    }
+    rules
+}
+
+/// A rule that cannot work is refused.
+fn works(table: &Table<'_>, rule: &Rule, before: &[Rule], of: Of<'_>, scope: &Scope<'_, '_>) {
+    let source = match of {
+        Of::Source(name) if scope.sources.group(name).is_none() => Some(name),
+        _ => None,
+    };
+    if let Some(why) = rule.when.impossible(source) {
+        table.desk.error(&table.key_span("when"), Wrong::new("no entry can ever meet this").next(why));
+    }
+    if let Some(why) = rule.idle_action() {
+        table.desk.error(&table.key_span("then"), Wrong::new(why).next("leave one of them out"));
+    }
+    if let Some(earlier) = before.iter().find(|earlier| rule.is_behind(earlier)) {
+        let wrong = Wrong::new(format!("this rule is never asked: {} ends for the same entries", earlier.label));
+        table.desk.error(&table.key_span("when"), wrong.next("put it before that one, or leave it out"));
+    }
 }
 
 const FIELDS: [(&str, Field); 7] = [

@@ -1,5 +1,6 @@
 //! The configuration as working types: checked, resolved, ready to use. Nothing in here can be wrong any more.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub sources: Vec<Arc<Source>>,
     /// Global rules, in order.
     pub rules: Vec<Rule>,
+    /// Rules of single sections, by name.
+    pub section_rules: BTreeMap<String, Vec<Rule>>,
     /// The file this was read from; `None`: built-in defaults.
     pub file: Option<PathBuf>,
     /// Files beside it that were read too (OPML, secrets): a change of one is a change of the configuration.

@@ -117,7 +117,7 @@ impl<'a> Sources<'a> {
         let read: Vec<_> = self
             .stated
             .iter()
-            .map(|stated| rules::read(stated.table.tables("rules"), Some(&stated.name), &scope))
+            .map(|stated| rules::read(stated.table.tables("rules"), rules::Of::Source(&stated.name), &scope))
             .collect();
         for (stated, rules) in self.stated.iter_mut().zip(read) {
             for source in &mut stated.sources {

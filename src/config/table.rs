@@ -364,6 +364,11 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A text as it stands, right or wrong.
+    pub fn plain(&self, name: &str) -> Option<String> {
+        self.get(name)?.get_ref().as_str().map(str::to_owned)
+    }
+
     fn get(&self, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         debug_assert!(self.keys.iter().any(|key| key.name == name), "{name} is not declared");
         self.table.and_then(|table| table.get(name))

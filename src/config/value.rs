@@ -404,6 +404,9 @@ pub(super) fn tame_source_name(value: &str) -> String {
 }
 
 pub(super) fn regex(value: &str) -> Checked<Regex> {
+    if value.is_empty() {
+        return Err(Wrong::new("an empty regular expression matches everything").next("say what is to be found"));
+    }
     Regex::new(value).map_err(|error| {
         // The crate draws a picture of several lines; its last one is the reason.
         let whole = error.to_string();

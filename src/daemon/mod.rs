@@ -22,6 +22,7 @@ mod refresh;
 pub mod reload;
 mod rendered;
 mod retire;
+pub mod rules;
 mod run;
 pub mod search;
 mod status;
@@ -265,10 +266,13 @@ impl Newsdesk {
             return Ok(());
         }
         let mut after = 0;
+        let hits = Arc::new(Mutex::new(BTreeMap::new()));
         loop {
-            let newsdesk = self.clone();
+            let (newsdesk, hits) = (self.clone(), hits.clone());
             let place = move |source: &str, stated: &crate::model::Stated, first_seen: Time| {
-                newsdesk.placer.sections(source, stated, first_seen)
+                let placement = newsdesk.placer.placed(source, stated, first_seen);
+                rules::count(&mut hits.lock().unwrap_or_else(PoisonError::into_inner), placement.hits);
+                placement.sections
             };
             match self.store.replace_members(after, place).await? {
                 Some(last) => after = last,
@@ -276,6 +280,8 @@ impl Newsdesk {
             }
         }
         self.store.choose_again().await?;
+        let hits = std::mem::take(&mut *hits.lock().unwrap_or_else(PoisonError::into_inner));
+        self.store.replace_hits(hits, now()).await?;
         self.store.set_meta("placement", print).await
     }
 
@@ -305,7 +311,7 @@ const ALL_PUBLISHED: &str = "all-published";
 pub fn placer(settings: &Settings) -> Placer {
     let rules = |source: &Arc<Source>| SourceRules { sections: source.sections.clone(), rules: source.rules.clone() };
     let by_source = settings.sources.iter().map(|source| (source.name.clone(), rules(source))).collect();
-    Placer::new(&settings.sections, &settings.rules, by_source)
+    Placer::new(&settings.sections, &settings.rules, by_source).with_section_rules(&settings.section_rules)
 }
 
 /// The address or folder under which a source is known again when its name changes.

@@ -317,11 +317,15 @@ impl Newsdesk {
     /// Decide where each entry that is new or changed stands.
     pub(super) fn placed(&self, source: &str, mut changes: changes::Changes, now: Time) -> changes::Changes {
         for entry in &mut changes.new {
-            entry.sections = self.placer.sections(source, &entry.stated, now);
+            let placement = self.placer.placed(source, &entry.stated, now);
+            entry.sections = placement.sections;
+            super::rules::count(&mut changes.hits, placement.hits);
             entry.clues = Clues::of(&entry.stated);
         }
         for entry in &mut changes.changed {
-            entry.sections = self.placer.sections(source, &entry.stated, entry.first_seen);
+            let placement = self.placer.placed(source, &entry.stated, entry.first_seen);
+            entry.sections = placement.sections;
+            super::rules::count(&mut changes.hits, placement.hits);
             entry.clues = Clues::of(&entry.stated);
         }
         changes

@@ -29,11 +29,11 @@ impl Store {
         .await
     }
 
-    /// Count anew: every stored entry is about to be placed again.
-    pub async fn forget_hits(&self) -> Result<(), StoreError> {
-        self.write(|db| {
+    /// Every stored entry was placed again: these are the counts now.
+    pub async fn replace_hits(&self, hits: BTreeMap<String, u64>, now: Time) -> Result<(), StoreError> {
+        self.write(move |db| {
             db.execute("DELETE FROM rule_hit", [])?;
-            Ok(())
+            count_hits(db, &hits, now)
         })
         .await
     }

@@ -25,6 +25,7 @@ mod operator;
 mod origin;
 mod peer;
 mod polling;
+mod property;
 mod push;
 mod readers;
 mod reload;

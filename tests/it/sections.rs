@@ -121,3 +121,61 @@ fn the_article_of_a_file_is_withdrawn_and_the_file_stays() {
     };
     assert_eq!(ids(&after), ids(&before), "the same entries with the same dates");
 }
+
+#[test]
+fn a_rule_that_never_matched_is_named_and_hits_are_counted() {
+    let desk = Desk::new();
+    let url = desk.origin.url("/feed");
+    let tables = format!(
+        "[[section]]\nname = \"news\"\nrules = [{{ when = {{ title = {{ contains = \"two\" }} }}, then = {{ drop = true }} }}]\n\
+         [[section]]\nname = \"all\"\ninclude = [\"news\"]\n\
+         [[source]]\nname = \"feed\"\nurl = \"{url}\"\nsections = [\"news\", \"all\"]\n\
+         [[rule]]\nwhen = {{ title = \"never said\" }}\nthen = {{ drop = true }}\n"
+    );
+    desk.configure(&tables);
+    let (one, two) = (("tag:f,2026:1", "One", "2026-03-01T00:00:00Z"), ("tag:f,2026:2", "Two", "2026-03-02T00:00:00Z"));
+    desk.origin.answer("/feed", 200, &[], atom("Feed", &[one, two]));
+    let daemon = desk.serve();
+    desk.until_titles("news", &["One"]);
+    desk.until_titles("all", &["Two", "One"]);
+    let report = desk.run(&["status", "--json"]).json();
+    let hits: Vec<(&str, u64)> = report["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["rule"].as_str().unwrap(), row["hits"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(hits, [("rule 1", 0), ("rule 1 of section news", 1)]);
+    assert!(desk.run(&["status"]).out.contains("never matched: rule 1\n"));
+    desk.run(&["check"]).says(&["never matched an entry so far: rule 1"]);
+    assert_eq!(daemon.stop().code(), Some(0));
+    // Another rule is asked of what is stored, too.
+    desk.configure(&tables.replace("never said", "One"));
+    let _daemon = desk.serve();
+    desk.until_titles("all", &["Two"]);
+    let report = desk.run(&["status", "--json"]).json();
+    assert_eq!(report["rules"][0]["hits"], 1);
+}
+
+#[test]
+fn a_rule_that_cannot_work_is_refused() {
+    let desk = Desk::new();
+    let rule = |when: &str, then: &str| format!("[[rule]]\nwhen = {when}\nthen = {then}\n");
+    let drop = "{ drop = true }";
+    for (rules, says) in [
+        (rule("{ title = { matches = '' } }", drop), "an empty regular expression"),
+        (
+            rule("{ title = \"x\" }", "[{ drop = true }, { add-category = \"y\" }]"),
+            "what stands after drop is never done",
+        ),
+        (rule("{ all = [{ title = \"x\" }, { title = \"y\" }] }", drop), "no entry can ever meet this"),
+        (rule("{ title = \"x\" }", drop) + &rule("{ title = \"x\" }", "{ add-category = \"y\" }"), "is never asked"),
+        (rule("{ source = \"nobody\" }", drop), "there is no source"),
+        (rule("{ title = \"x\" }", "{ add-section = \"nowhere\" }"), "there is no section"),
+    ] {
+        desk.configure(&rules);
+        let ran = desk.run(&["check"]);
+        assert_eq!(ran.code, Some(78), "{rules}");
+        ran.says(&[says]);
+    }
+}
