@@ -293,7 +293,7 @@ mod tests {
             ..SourceState::default()
         };
         let sources = vec![source("wires", 1, well), source("blog", 24 * 9, unchanged), source("broken", 1, broken)];
-        let told = table(&Report { sources, notices: Vec::new(), store: None }, now());
+        let told = table(&Report { sources, notices: Vec::new(), store: None, rules: Vec::new() }, now());
         let expected = [
             "SOURCE  IS       LAST SUCCESS     LAST TRY  FAILED  NEXT POLL       NEWEST       RHYTHM  ENTRIES  OUTCOME",
             "wires   well        5 min ago    5 min ago       0  in 25 min   60 min ago    every 1 h       10  \
