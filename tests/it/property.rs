@@ -290,6 +290,13 @@ impl World {
                 for source in self.store().expiring(before, 5).await.expect("sources") {
                     while self.store().prune(source, before, 5, self.now).await.expect("a batch").removed > 0 {}
                 }
+                // The row of what is gone may be another entry's later.
+                for (row, (id, ..)) in self.known.clone() {
+                    let stays = self.store().entry_by_id(id).await.expect("a read");
+                    if stays.is_none_or(|stored| stored.row != row) {
+                        self.known.remove(&row);
+                    }
+                }
             }
             Step::Later { hours } => self.now += TimeDelta::hours(*hours),
         }
