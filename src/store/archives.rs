@@ -74,13 +74,19 @@ impl Store {
             let transaction = db.unchecked_transaction()?;
             let shelf = shelf(db, section)?;
             let window = newest(db, section, reach.window, reach.most_per_source)?;
-            let after = shelf.last_of(shelf.newest().saturating_sub(reach.documents));
-            let found = Standings {
-                shelf,
-                window,
-                latest: if shelf.size == 0 { Vec::new() } else { latest(db, section, after)? },
-                corrected: corrected(db, section, reach)?,
+            // Numbers below the lowest of the newest by date are behind the current document in any case.
+            let lowest = window.iter().filter_map(|standing| standing.number).min();
+            let behind =
+                lowest.map_or(shelf.newest(), |lowest| (lowest - 1).checked_div(shelf.size).unwrap_or_default());
+            let farthest = shelf.newest().saturating_sub(reach.documents);
+            let after = shelf.last_of(behind.clamp(farthest, shelf.newest()));
+            let oldest = window.iter().map(|standing| standing.effective).min();
+            let latest = match oldest {
+                Some(oldest) if shelf.size > 0 => latest(db, section, after, oldest)?,
+                _ => Vec::new(),
             };
+            let corrected = corrected(db, section, reach)?;
+            let found = Standings { shelf, window, latest, corrected };
             transaction.commit()?;
             Ok(found)
         })
@@ -274,11 +280,14 @@ pub(super) fn shelf(db: &Connection, section: i64) -> Result<Shelf, StoreError> 
     Ok(found.optional()?.unwrap_or_default())
 }
 
-fn latest(db: &Connection, section: i64, after: u64) -> Result<Vec<Standing>, StoreError> {
-    let sql =
-        format!("{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND {SHOWN} ORDER BY m.number");
+/// What is younger than `oldest` stands in the window already.
+fn latest(db: &Connection, section: i64, after: u64, oldest: Time) -> Result<Vec<Standing>, StoreError> {
+    let sql = format!(
+        "{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND m.effective <= ?3 AND {SHOWN}
+        ORDER BY m.number"
+    );
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map([section, integer(after)], standing)?;
+    let rows = statement.query_map([section, integer(after), oldest.timestamp()], standing)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
