@@ -58,7 +58,7 @@ impl Store {
     /// of entries in a document, taken where the section has none yet.
     pub async fn number(&self, section: i64, size: u64, now: Time) -> Result<(), StoreError> {
         let waiting = |db: &Connection| {
-            let sql = format!("SELECT 1 FROM member m WHERE {UNNUMBERED} LIMIT 1");
+            let sql = format!("SELECT 1 FROM member m INDEXED BY member_by_number WHERE {UNNUMBERED} LIMIT 1");
             Ok(db.prepare_cached(&sql)?.exists([section])?)
         };
         if !self.read_now(waiting)? {
@@ -251,6 +251,7 @@ impl Store {
     }
 }
 
+/// The planner would look at every member of the section.
 const UNNUMBERED: &str = "m.section = ?1 AND m.section <> 1 AND m.number IS NULL AND m.copy_of IS NULL";
 const ARCHIVE: &str = "SELECT document, touched, print, modified, counter FROM archive";
 
@@ -306,8 +307,9 @@ fn corrected(db: &Connection, section: i64, reach: Reach) -> Result<Vec<Standing
 fn number(db: &Connection, section: i64, size: u64, now: Time) -> Result<usize, StoreError> {
     let before = shelf(db, section)?;
     let size = if before.size == 0 { size.max(1) } else { before.size };
-    let sql =
-        format!("SELECT m.effective, m.entry FROM member m WHERE {UNNUMBERED} ORDER BY m.effective, m.entry LIMIT ?2");
+    let sql = format!(
+        "SELECT m.effective, m.entry FROM member m INDEXED BY member_by_number WHERE {UNNUMBERED} ORDER BY m.effective, m.entry LIMIT ?2"
+    );
     let waiting: Vec<(i64, i64)> = db
         .prepare_cached(&sql)?
         .query_map(params![section, integer(BATCH as u64)], |row| Ok((row.get(0)?, row.get(1)?)))?
