@@ -122,7 +122,9 @@ fn callbacks() -> Result<(u16, Receiver<(Instant, String)>), Failure> {
                 let when = Instant::now();
                 let challenge = head.split("hub.challenge=").nth(1).and_then(|rest| rest.split(['&', ' ']).next());
                 let answer = challenge.unwrap_or_default();
-                let _ = write!(&stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+                // At once: in pieces it would wait for the other side's acknowledgement of the first.
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+                let _ = (&stream).write_all(answer.as_bytes());
                 if head.starts_with("POST") {
                     let _ = sender.send((when, body));
                 }

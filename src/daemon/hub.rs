@@ -519,7 +519,13 @@ impl Desk {
         match hub::told(status, subscription.tries, row, now) {
             Told::Received => {
                 (subscription.told, subscription.tries, subscription.due) = (etag.clone(), 0, None);
-                store.hub_told(row, etag, 0, None).await
+                // The next one does not wait for the disk. A kill in between only tells this one once more.
+                tokio::spawn(async move {
+                    if let Err(cause) = store.hub_told(row, etag, 0, None).await {
+                        tracing::error!(stage = "store", "{}", super::chain(&cause));
+                    }
+                });
+                Ok(())
             }
             Told::GivenUp => {
                 tracing::warn!(stage = "announce", "{to}: {topic} is not delivered, its hub gives up: {}", why());
