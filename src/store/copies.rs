@@ -125,6 +125,7 @@ pub(super) fn entered(
     let mut due: Option<Time> = None;
     for section in sections {
         let waits = match story {
+            Some(first) if hides_at_once(db, *section, row, first)? => None,
             Some(first) => arrange(db, *section, first, moment)?,
             // Nothing is better than an article of our own.
             None if local => None,
@@ -141,6 +142,29 @@ pub(super) fn entered(
         due = due.into_iter().chain(waits).min();
     }
     Ok(due)
+}
+
+/// The usual case: one of the story is shown already, and a newcomer takes its place behind it. Costs the same however
+/// many there are of it.
+fn hides_at_once(db: &Connection, section: i64, row: i64, first: i64) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT m.copy_of FROM entry e JOIN member m ON m.section = ?1 AND m.effective = e.effective AND m.entry = e.id
+        WHERE e.id = ?2";
+    let stands_for = |entry: i64| -> Result<Option<Option<i64>>, StoreError> {
+        Ok(db.prepare_cached(sql)?.query_row([section, entry], |row| row.get(0)).optional()?)
+    };
+    let shown = match stands_for(first)? {
+        Some(None) => first,
+        Some(Some(other)) if other != first && stands_for(other)? == Some(None) => other,
+        _ => return Ok(false),
+    };
+    if !manner(db, section)?.merges {
+        return Ok(false);
+    }
+    // A newcomer waits for its place.
+    let sql = "UPDATE member SET copy_of = ?3 WHERE section = ?1 AND entry = ?2 AND copy_of = ?2
+        AND effective = (SELECT effective FROM entry WHERE id = ?2)";
+    Ok(db.prepare_cached(sql)?.execute([section, row, shown])? > 0)
 }
 
 pub(super) fn is_local(db: &Connection, source: i64) -> Result<bool, StoreError> {

@@ -2,6 +2,7 @@
 //! sources with one story cannot miss each other. What is alike says `duplicates`; here stand only the rows. A story is
 //! known by its first member: the others name its row.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
@@ -23,7 +24,12 @@ pub(super) struct Held {
     loaded: bool,
     /// When old texts were last let go.
     forgot: Option<Time>,
+    /// Texts that were compared lately, by row and print: a story that spreads is compared again and again.
+    texts: HashMap<(i64, [u8; 16]), Text>,
 }
+
+/// A text takes up to 100 KB.
+const MOST_TEXTS: usize = 64;
 
 /// Shared with the writing thread.
 pub(super) type SharedIndex = Arc<Mutex<Held>>;
@@ -238,21 +244,19 @@ fn by_text(db: &Connection, index: &Mutex<Held>, newcomer: &Newcomer<'_>) -> Res
     if newcomer.clues.anchors.is_empty() {
         return Ok(None);
     }
-    let candidates = {
-        let mut held = index.lock().unwrap_or_else(PoisonError::into_inner);
-        held.load(db, newcomer.seen)?;
-        held.index.candidates(newcomer.seen, &newcomer.clues.anchors)
-    };
+    let mut held = index.lock().unwrap_or_else(PoisonError::into_inner);
+    held.load(db, newcomer.seen)?;
     let mut own: Option<Text> = None;
-    for row in candidates {
-        let Some(other) = other(db, row)? else { continue };
-        let apart = (newcomer.seen - other.first_seen).abs() > TimeDelta::hours(WINDOW_HOURS);
-        if other.story.is_some() || other.source == newcomer.source || other.row == newcomer.row || apart {
+    for row in held.index.candidates(newcomer.seen, &newcomer.clues.anchors) {
+        let Some(candidate) = candidate(db, row)? else { continue };
+        let apart = (newcomer.seen - candidate.first_seen).abs() > TimeDelta::hours(WINDOW_HOURS);
+        if candidate.story.is_some() || candidate.source == newcomer.source || row == newcomer.row || apart {
             continue;
         }
         let own = own.get_or_insert_with(|| duplicates::text(newcomer.stated));
-        if own.likeness(&duplicates::text(&other.stated)).is_some()
-            && let Some(first) = free_of(db, other.row, newcomer.source)?
+        let Some(text) = held.text(db, row, candidate.print)? else { continue };
+        if own.likeness(text).is_some()
+            && let Some(first) = free_of(db, row, newcomer.source)?
         {
             return Ok(Some(first));
         }
@@ -260,9 +264,27 @@ fn by_text(db: &Connection, index: &Mutex<Held>, newcomer: &Newcomer<'_>) -> Res
     Ok(None)
 }
 
+/// Who may be alike, without the text.
+struct Candidate {
+    source: i64,
+    story: Option<i64>,
+    first_seen: Time,
+    /// Another one: another text.
+    print: [u8; 16],
+}
+
+fn candidate(db: &Connection, row: i64) -> Result<Option<Candidate>, StoreError> {
+    let sql = "SELECT source, story, first_seen, print FROM entry WHERE id = ?1";
+    let read = |row: &Row<'_>| {
+        Ok(Candidate { source: row.get(0)?, story: row.get(1)?, first_seen: time(row.get(2)?), print: row.get(3)? })
+    };
+    Ok(db.prepare_cached(sql)?.query_row([row], read).optional()?)
+}
+
 /// The story, unless the source says it already: what it says twice it means twice.
 fn free_of(db: &Connection, first: i64, source: i64) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT 1 FROM entry WHERE (id = ?1 OR story = ?1) AND source = ?2 AND withdrawn IS NULL";
+    let sql = "SELECT 1 FROM entry WHERE id = ?1 AND source = ?2 AND withdrawn IS NULL
+        UNION ALL SELECT 1 FROM entry WHERE story = ?1 AND source = ?2 AND withdrawn IS NULL LIMIT 1";
     Ok((!db.prepare_cached(sql)?.exists([first, source])?).then_some(first))
 }
 
@@ -282,6 +304,17 @@ fn remember(db: &Connection, index: &Mutex<Held>, row: i64, seen: Time, anchors:
 }
 
 impl Held {
+    fn text(&mut self, db: &Connection, row: i64, print: [u8; 16]) -> Result<Option<&Text>, StoreError> {
+        if !self.texts.contains_key(&(row, print)) {
+            let Some(other) = other(db, row)? else { return Ok(None) };
+            if self.texts.len() >= MOST_TEXTS {
+                self.texts.clear();
+            }
+            self.texts.insert((row, print), duplicates::text(&other.stated));
+        }
+        Ok(self.texts.get(&(row, print)))
+    }
+
     /// Once after a start.
     fn load(&mut self, db: &Connection, now: Time) -> Result<(), StoreError> {
         if self.loaded {

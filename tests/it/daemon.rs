@@ -31,24 +31,25 @@ fn good_sources_are_merged_and_bad_ones_named() {
     let torn = rss("Torn", &[("tag:torn,2026:1", "T1", DATES_RFC822[0]), ("tag:torn,2026:2", "T2", DATES_RFC822[1])]);
     let torn = &torn[..torn.find("T2").unwrap()];
     desk.origin
-        .answer("/rss", 200, &[("Content-Type", "application/rss+xml")], rss("Wires", &items))
-        .answer("/atom", 200, &[], atom("Members", &[("tag:atom,2026:1", "A1", "2026-03-02T09:30:00.5+02:00")]))
-        .answer("/json", 200, &[], json("Notes", &[("tag:json,2026:1", "J1", "2026-03-02T12:00:00Z")]))
-        .answer("/torn", 200, &[], torn)
-        .answer("/login", 200, &[("Content-Type", "text/html")], "<!doctype html><title>Log in</title><form></form>")
+        .answer("/of/rss", 200, &[("Content-Type", "application/rss+xml")], rss("Wires", &items))
+        .answer("/of/atom", 200, &[], atom("Members", &[("tag:atom,2026:1", "A1", "2026-03-02T09:30:00.5+02:00")]))
+        .answer("/of/json", 200, &[], json("Notes", &[("tag:json,2026:1", "J1", "2026-03-02T12:00:00Z")]))
+        .answer("/of/torn", 200, &[], torn)
+        .answer("/of/login", 200, &[("Content-Type", "text/html")], "<!doctype html><title>Log in</title><form></form>")
         .on(
-            "/slow",
+            "/of/slow",
             Behaviour::Drip(b"HTTP/1.1 200 OK\r\n\r\n<rss>".to_vec(), vec![b' '; 600], Duration::from_millis(100)),
         )
-        .answer("/gone", 410, &[], "")
-        .raw("/cut", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n<rss version=\"2.0\"><channel>");
+        .answer("/of/gone", 410, &[], "")
+        .raw("/of/cut", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n<rss version=\"2.0\"><channel>");
+    // None of the places where a feed is looked for when a page names none.
     let names = ["rss", "atom", "json", "torn", "login", "slow", "gone", "cut"];
     let sources: String = names
         .iter()
         .map(|name| {
             format!(
                 "[[source]]\nname = \"{name}\"\nurl = \"{}\"\nsections = [\"news\"]\n",
-                desk.origin.url(&format!("/{name}"))
+                desk.origin.url(&format!("/of/{name}"))
             )
         })
         .collect();

@@ -4,7 +4,7 @@
 -- Row of the first member of the story; NULL: it is the first itself, or has no copies.
 ALTER TABLE entry ADD COLUMN story INTEGER;
 
-CREATE INDEX entry_by_story ON entry (story) WHERE story IS NOT NULL;
+CREATE INDEX entry_by_story ON entry (story, source) WHERE story IS NOT NULL;
 
 -- Row of the entry that stands for it in this section; its own row: it waits for the choice. NULL: shown itself.
 ALTER TABLE member ADD COLUMN copy_of INTEGER;
