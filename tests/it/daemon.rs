@@ -64,7 +64,7 @@ fn good_sources_are_merged_and_bad_ones_named() {
     assert_eq!(seen[0].link.as_deref(), Some("https://rss.example/Wires/3"));
 
     for (source, mark, stage, words) in [
-        ("login", "failing", "parse", "Log in"),
+        ("login", "failing", "parse", "a web page without a feed"),
         ("slow", "failing", "fetch", "took longer"),
         ("gone", "gone", "fetch", "410"),
         ("cut", "failing", "fetch", "ended before"),
