@@ -146,16 +146,34 @@ fn url(feed: usize, port: &str) -> String {
     format!("http://{}:{port}/feed/{feed}.xml", address(feed))
 }
 
+/// Words that nobody else writes in this order: each entry has a text of its own.
+fn words(seed: u64, count: usize) -> String {
+    const SYLLABLES: [&str; 16] =
+        ["ba", "den", "fo", "gri", "ha", "kel", "lo", "min", "na", "pol", "re", "sun", "ta", "vor", "wi", "zen"];
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        // Xorshift: the same words in every run.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        SYLLABLES[(state >> 33) as usize % SYLLABLES.len()]
+    };
+    (0..count).map(|at| format!("{}{}{}", if at == 0 { "" } else { " " }, next(), next())).collect()
+}
+
 /// A feed as a busy blog has it: titles, teasers, whole texts with links, lists and pictures.
 fn document(feed: usize) -> String {
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<rss version=\"2.0\" xmlns:content=\"http://purl.org/rss/1.0/modules/content/\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\"><channel><title>Feed {feed}</title><link>https://feed-{feed}.example/</link><description>Notes on everything</description><language>en</language>\n"
     );
     for item in 0..30 {
-        let paragraph = format!(
-            "&lt;p&gt;Paragraph of entry {item} in feed {feed}, with a &lt;a href=\"https://feed-{feed}.example/link/{item}?utm_source=rss\"&gt;link&lt;/a&gt;, &lt;em&gt;emphasis&lt;/em&gt; and enough words that it looks like what people write when they write about their work, their town and the weather of the week.&lt;/p&gt;\n"
-        );
-        let body = paragraph.repeat(5);
+        let paragraph = |n: u64| {
+            format!(
+                "&lt;p&gt;Paragraph of entry {item} in feed {feed}, with a &lt;a href=\"https://feed-{feed}.example/link/{item}?utm_source=rss\"&gt;link&lt;/a&gt;, &lt;em&gt;emphasis&lt;/em&gt; and {}.&lt;/p&gt;\n",
+                words((feed as u64 * 30 + item as u64) * 5 + n, 26)
+            )
+        };
+        let body: String = (0..5).map(paragraph).collect();
         text.push_str(&format!(
             "<item><title>Entry {item} of feed {feed} &amp;amp; more</title><link>https://feed-{feed}.example/{item}</link><guid isPermaLink=\"false\">feed-{feed}-entry-{item}</guid><pubDate>{}</pubDate><dc:creator>Jane Doe</dc:creator><category>notes</category><description>Teaser of entry {item}.</description><content:encoded>{body}&lt;ul&gt;&lt;li&gt;one&lt;/li&gt;&lt;li&gt;two&lt;/li&gt;&lt;/ul&gt;&lt;img src=\"/pictures/{item}.jpg\" alt=\"a picture\"&gt;</content:encoded></item>\n",
             chrono::DateTime::from_timestamp(1_700_000_000 + (feed as i64) * 61 + i64::from(item) * 86_400, 0).unwrap_or_default().to_rfc2822()
