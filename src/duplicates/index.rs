@@ -15,6 +15,8 @@ pub const WINDOW_HOURS: i64 = 72;
 const SEGMENT_HOURS: i64 = 6;
 /// An anchor that so many texts of a segment share is a phrase that stands under everything.
 const COMMON: usize = 32;
+/// One anchor may be a phrase of the house; copies share several.
+const LEAST_SHARED: usize = 2;
 /// Texts that are worth a comparison, at most.
 const MOST_CANDIDATES: usize = 8;
 
@@ -32,14 +34,14 @@ impl Index {
         }
     }
 
-    /// Rows of texts that share an anchor, those that share most first, of several the oldest.
+    /// Rows of texts that share at least two anchors, those that share most first, of several the oldest.
     pub fn candidates(&self, first_seen: Time, anchors: &[u32]) -> Vec<i64> {
         let window = TimeDelta::hours(WINDOW_HOURS);
         let mut found: BTreeMap<i64, usize> = BTreeMap::new();
         for near in self.segments.range(segment(first_seen - window)..=segment(first_seen + window)) {
             near.1.find(anchors, |row| *found.entry(row).or_default() += 1);
         }
-        let mut found: Vec<(i64, usize)> = found.into_iter().collect();
+        let mut found: Vec<(i64, usize)> = found.into_iter().filter(|(_, shared)| *shared >= LEAST_SHARED).collect();
         found.sort_by_key(|(row, shared)| (std::cmp::Reverse(*shared), *row));
         found.truncate(MOST_CANDIDATES);
         found.into_iter().map(|(row, _)| row).collect()
@@ -153,28 +155,29 @@ mod tests {
     fn who_shares_most_comes_first() {
         let mut index = Index::default();
         index.insert(at(0), 1, &[10, 20, 30]);
-        index.insert(at(7), 2, &[10, 21, 31]);
-        index.insert(at(8), 3, &[10, 21, 32]);
-        assert_eq!(index.candidates(at(9), &[10, 21, 33]), [2, 3, 1]);
+        index.insert(at(7), 2, &[10, 21, 30]);
+        index.insert(at(8), 3, &[10, 21, 30]);
+        index.insert(at(8), 4, &[10, 22, 32]);
+        assert_eq!(index.candidates(at(9), &[10, 21, 30]), [2, 3, 1], "one anchor alone leads nowhere");
         assert_eq!(index.candidates(at(9), &[44]), [0; 0]);
     }
 
     #[test]
     fn what_is_too_old_is_let_go() {
         let mut index = Index::default();
-        index.insert(at(0), 1, &[10]);
-        index.insert(at(50), 2, &[10]);
+        index.insert(at(0), 1, &[10, 11]);
+        index.insert(at(50), 2, &[10, 11]);
         index.forget(at(100));
-        assert_eq!((index.len(), index.candidates(at(100), &[10])), (1, vec![2]));
+        assert_eq!((index.len(), index.candidates(at(100), &[10, 11])), (1, vec![2]));
     }
 
     #[test]
     fn a_phrase_under_everything_leads_nowhere() {
         let mut index = Index::default();
         for row in 0..1000 {
-            index.insert(at(0), row, &[7, 1000 + row as u32]);
+            index.insert(at(0), row, &[7, 1000 + row as u32, 5000 + row as u32]);
         }
-        assert_eq!(index.candidates(at(1), &[7, 1500]), [500]);
+        assert_eq!(index.candidates(at(1), &[7, 1500, 5500]), [500]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const LARGEST: usize = 64 << 20;
 thread_local! {
     // Making a context costs more than packing an entry with it.
     static PACKER: RefCell<zstd::bulk::Compressor<'static>> =
-        RefCell::new(zstd::bulk::Compressor::new(3).unwrap_or_default());
+        RefCell::new(zstd::bulk::Compressor::new(1).unwrap_or_default());
     static UNPACKER: RefCell<zstd::bulk::Decompressor<'static>> =
         RefCell::new(zstd::bulk::Decompressor::new().unwrap_or_default());
 }
