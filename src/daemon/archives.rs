@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::publication::Dirty;
-use super::refresh::{blocking, on_disk};
+use super::work::{blocking, on_disk};
 use super::{Newsdesk, chain};
 use crate::merge::{self, Identity, current};
 use crate::model::{Paging, Section, Time};

@@ -3,7 +3,7 @@
 use chrono::{NaiveDate, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
-use super::refresh::blocking;
+use super::work::blocking;
 use super::{Newsdesk, pages};
 use crate::merge;
 use crate::model::Time;

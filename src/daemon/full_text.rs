@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::TimeDelta;
 use url::Url;
 
-use super::refresh::{Refused, blocking};
+use super::refresh::Refused;
+use super::work::blocking;
 use super::{Newsdesk, chain, now};
 use crate::config::settings::{Place, Source};
 use crate::fetch::http::{Answer, Document, FetchError, Request};

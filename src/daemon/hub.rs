@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::Newsdesk;
-use super::refresh::blocking;
+use super::work::blocking;
 use crate::config::settings;
 use crate::fetch::FetchError;
 use crate::fetch::exchange::{Answered, Exchange};

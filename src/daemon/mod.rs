@@ -28,6 +28,7 @@ pub mod search;
 mod status;
 mod stories;
 pub mod withdraw;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -233,7 +234,7 @@ impl Newsdesk {
 
     async fn load_revisions(&self) -> Result<(), StoreError> {
         let stored = self.store.revisions().await?;
-        let revived = refresh::blocking(move || {
+        let revived = work::blocking(move || {
             stored
                 .into_iter()
                 .map(|stored| (stored.path.clone(), Arc::new(publish::revive(stored))))
@@ -248,7 +249,7 @@ impl Newsdesk {
     async fn prepare_to_serve(&self) {
         self.serving.store(true, Ordering::Release);
         let live = self.live.clone();
-        refresh::blocking(move || {
+        work::blocking(move || {
             for path in live.paths() {
                 if let Some(revision) = live.get(&path) {
                     revision.prepare();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::refresh::{blocking, on_disk};
+use super::work::{blocking, on_disk};
 use super::{Newsdesk, days};
 use crate::config::settings::Place;
 use crate::fetch::folder;

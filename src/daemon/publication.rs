@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::refresh::{blocking, on_disk};
 use super::rendered::Rendered;
+use super::work::{blocking, on_disk};
 use super::{Newsdesk, pages};
 use crate::config::settings::{Hub, Source};
 use crate::merge::{self, Candidate, Identity, current};

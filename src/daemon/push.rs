@@ -17,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Newsdesk;
-use super::refresh::blocking;
+use super::work::blocking;
 use crate::config::settings::{Place, Source};
 use crate::fetch::FetchError;
 use crate::fetch::coding::{Body, CodingError};

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::push::Pushed;
-use super::refresh::{Done, RefreshError, Refreshing, Stage, blocking, in_words};
+use super::refresh::{Done, RefreshError, Refreshing, Stage, in_words};
+use super::work::blocking;
 use super::{Newsdesk, full_text};
 use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source};

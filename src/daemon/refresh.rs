@@ -1,26 +1,27 @@
 //! One pass over one source: fetch, parse, normalize, compare, store; each failure says who, at which step and why.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZero;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod folder;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use tokio::sync::Semaphore;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use url::Url;
 
+use super::work::blocking;
 use super::{Newsdesk, full_text, push, search};
 use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source, holds_secret, without_secrets};
 use crate::duplicates::Clues;
-use crate::fetch::folder::{self, FileFound, FolderChanged};
+use crate::fetch::folder::FolderChanged;
 use crate::fetch::http::{Answer, Document, FetchError, Hop, Request};
-use crate::model::{Origin, Time};
-use crate::normalize::{self, Context, File, Refreshed};
-use crate::parse::{self, Limits, article};
+use crate::model::Time;
+use crate::normalize::{self, Context, Refreshed};
+use crate::parse::{self, Limits};
 use crate::schedule::found::Step;
 use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
-use crate::store::{Applied, FileRow, Refresh, SourceState, Trouble};
+use crate::store::{Applied, Refresh, SourceState, Trouble};
 
 /// Changes when the same bytes are read in another way: then every document is asked for and read once more.
 const READER: &str = "reader 1";
@@ -467,236 +468,6 @@ impl Newsdesk {
         next
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of the refresh, not an interface")]
-    async fn refresh_folder(
-        &self,
-        source: Arc<Source>,
-        row: i64,
-        root: &std::path::Path,
-        mut state: SourceState,
-        change: Option<FolderChanged>,
-        wish: Wish,
-        now: Time,
-    ) -> Refreshing {
-        let known_files = match self.store.files(row).await {
-            Ok(files) => files,
-            Err(cause) => return self.store_failed(source, cause.into(), now),
-        };
-        let reading = if source.full_text { format!("{} full text", self.reading) } else { self.reading.clone() };
-        let reread = state.body_hash.as_deref() != Some(&*reading);
-        let read = {
-            let (newsdesk, source, root) = (self.clone(), source.clone(), root.to_owned());
-            on_disk(move || newsdesk.read_folder(&source, &root, known_files, change, reread, now)).await
-        };
-        let mut read = match read {
-            Ok(read) => read,
-            Err(cause) => {
-                let outcome = Outcome::Failed { failure: Failure::Refused, retry_after: None, frozen: false };
-                return self
-                    .failed(
-                        source.clone(),
-                        row,
-                        state,
-                        outcome,
-                        RefreshError::new(&source, Stage::Fetch, cause.into()),
-                        now,
-                    )
-                    .await;
-            }
-        };
-        let missing = read.missing(wish);
-        if missing.is_some() {
-            read.vanished.clear();
-        }
-        let vanished = self.store.entries_of_files(row, read.vanished.clone()).await;
-        let known = self.store.known(row, changes::question(&read.refreshed)).await;
-        let (vanished_rows, (mut known, first_fetch)) = match (vanished, known) {
-            (Ok(vanished), Ok(known)) => (vanished, known),
-            (Err(cause), _) | (_, Err(cause)) => return self.store_failed(source, cause.into(), now),
-        };
-        // Only a file that is no more can have become another one: a copy is a new article.
-        let free: BTreeSet<i64> = vanished_rows.iter().map(|(_, row)| *row).collect();
-        let entries = &known.entries;
-        known.by_alias.retain(|_, at| {
-            entries.get(*at).is_some_and(|entry| free.contains(&entry.row) || entry.withdrawn.is_some())
-        });
-        let situation = Situation { now, first_fetch, local: true, last_read: None };
-        let mut changes =
-            self.placed(&source.name, changes::between(&known, std::mem::take(&mut read.refreshed), situation), now);
-        let renamed: BTreeSet<i64> = changes.changed.iter().map(|entry| entry.row).collect();
-        changes.withdrawn.extend(free.difference(&renamed));
-        let words = in_words(&changes);
-        state.body_hash = Some(reading);
-        let before = state.trouble.take();
-        let mut next = self.well(&source, &mut state, &words, now);
-        if let Some(moment) = read.next_held.filter(|moment| *moment < next.at) {
-            next = NextPoll { at: moment, reason: "an article dated in the future comes out then".to_owned() };
-            (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
-        }
-        let stage = if missing.is_some() { Stage::Fetch } else { Stage::Parse };
-        let trouble = missing.or_else(|| read.trouble());
-        if let Some(cause) = &trouble {
-            state.outcome = format!("{words}; {cause}");
-            let since = before.as_ref().map_or(now, |before| before.since);
-            state.trouble = Some(Trouble { stage: stage.to_string(), cause: cause.clone(), since });
-        }
-        let origin = Origin { title: self.folder_title(&source), ..Origin::default() };
-        let refresh = Refresh {
-            source: row,
-            now,
-            changes,
-            origin: Some(origin),
-            feed_id: None,
-            state,
-            files: read.files,
-            vanished: read.vanished,
-            pages: 0,
-        };
-        let applied = match self.store.apply_refresh(refresh).await {
-            Ok(applied) => applied,
-            Err(cause) => return self.store_failed(source, cause.into(), now),
-        };
-        // Said once when it begins; status has it as long as it lasts.
-        for failure in &read.fresh {
-            tracing::warn!(source = %source.name, stage = "parse", "{failure}");
-        }
-        if let Some(cause) = &trouble
-            && read.fresh.is_empty()
-            && before.is_none_or(|before| before.cause != *cause)
-        {
-            tracing::warn!(source = %source.name, %stage, "{cause}");
-        }
-        let result = Ok(Done { applied, words, trouble, ..Done::default() });
-        Refreshing { again: read.again, ..Refreshing::ended(source, result, next) }
-    }
-
-    fn folder_title(&self, source: &Source) -> String {
-        // Articles are the site's own: they are signed with its name, not with that of a folder.
-        if source.publish { source.name.clone() } else { self.settings.site.title.clone() }
-    }
-
-    fn read_folder(
-        &self,
-        source: &Source,
-        root: &std::path::Path,
-        known: Vec<FileRow>,
-        change: Option<FolderChanged>,
-        reread: bool,
-        now: Time,
-    ) -> Result<FolderRead, folder::FolderError> {
-        let scan = folder::scan(root)?;
-        let mut read = FolderRead { known: known.len(), ..FolderRead::default() };
-        read.failures.extend(scan.failures.iter().map(|failure| super::chain(failure)));
-        let mut known: BTreeMap<String, FileRow> = known.into_iter().map(|file| (file.path.clone(), file)).collect();
-        let wall = SystemTime::now();
-        for found in scan.files.iter().filter(|found| article::is_article_name(&found.path)) {
-            read.found += 1;
-            let before = known.remove(&found.path);
-            let modified = nanoseconds(found.modified);
-            let due = |file: &FileRow| file.held.is_some_and(|held| held <= now);
-            // What could not be read is tried again: a right that is given changes neither size nor time.
-            let same = |file: &FileRow| {
-                file.size == found.size && file.modified == modified && file.trouble.is_none() && !due(file)
-            };
-            if let Some(before) = before.as_ref().filter(|file| !reread && same(file)) {
-                read.still_held(before.held);
-                continue;
-            }
-            if !folder::settled(found, change.as_ref(), wall) {
-                read.again = Some(folder::QUIET);
-                continue;
-            }
-            let file = self.read_file(source, root, found, before, now, &mut read);
-            read.files.push(file);
-        }
-        // What could not even be looked at has not vanished.
-        read.vanished = known.into_keys().collect();
-        if scan.failures.iter().any(|failure| matches!(failure, folder::FolderError::Unreadable { .. })) {
-            read.vanished.clear();
-        }
-        Ok(read)
-    }
-
-    fn read_file(
-        &self,
-        source: &Source,
-        root: &std::path::Path,
-        found: &FileFound,
-        before: Option<FileRow>,
-        now: Time,
-        read: &mut FolderRead,
-    ) -> FileRow {
-        let (told, shown) = before.map(|before| (before.trouble, before.shows)).unwrap_or_default();
-        let mut row = FileRow {
-            path: found.path.clone(),
-            size: found.size,
-            modified: nanoseconds(found.modified),
-            held: None,
-            trouble: None,
-            shows: Vec::new(),
-        };
-        match self.read_article(source, root, found, now) {
-            Ok((refreshed, shows)) => {
-                row.shows = shows;
-                row.held = refreshed.held.iter().filter_map(|(_, moment)| *moment).min();
-                read.still_held(row.held);
-                read.refreshed.entries.extend(refreshed.entries);
-                read.refreshed.held.extend(refreshed.held);
-            }
-            Err(cause) => {
-                let words = format!("{}: {}", found.path, super::chain(&*cause));
-                read.failures.push(words.clone());
-                if told.as_ref() != Some(&words) {
-                    read.fresh.push(words.clone());
-                }
-                row.trouble = Some(words);
-                // The entry that it had stays, and what it shows with it.
-                row.shows = shown;
-            }
-        }
-        row
-    }
-
-    fn read_article(
-        &self,
-        source: &Source,
-        root: &std::path::Path,
-        found: &FileFound,
-        now: Time,
-    ) -> Result<(Refreshed, Vec<String>), Box<dyn std::error::Error + Send + Sync>> {
-        let bytes = folder::read(root, &found.path, self.settings.fetch.max_body)?;
-        let options = article::Options {
-            path: &found.path,
-            vocabulary: &self.vocabulary,
-            section_line: source.section_line,
-            residue: &self.settings.residue,
-            full_text: source.full_text,
-            limits: &Limits::default(),
-        };
-        let article = article::read(&bytes, &options)?;
-        let modified = DateTime::<Utc>::from(found.modified).trunc_subsecs(0).min(now);
-        let file = File {
-            path: &found.path,
-            date: article::date_in_name(&found.path).unwrap_or(modified),
-            section: self.section_of_folder(&found.path),
-            now,
-        };
-        let context = Context {
-            source: &source.name,
-            feed_url: None,
-            origins: &self.settings.origins,
-            tracking: &self.settings.tracking_parameters,
-            file: Some(&file),
-        };
-        Ok((normalize::document(article.feed, &context), article.files))
-    }
-
-    /// The innermost sub-folder that is named like a section.
-    fn section_of_folder(&self, path: &str) -> Option<&str> {
-        let (folders, _) = path.rsplit_once('/')?;
-        folders.rsplit('/').find_map(|name| self.vocabulary.resolve(name))
-    }
-
     /// The reader's version and everything in the configuration that makes it read articles otherwise.
     pub(super) fn reading_print(settings: &crate::config::Settings) -> String {
         let sections: Vec<_> = settings.sections.iter().map(|s| (&s.name, &s.title, &s.aliases)).collect();
@@ -746,83 +517,10 @@ fn tell_cuts(source: &Source, before: &[String], after: &[String]) {
     }
 }
 
-/// A folder, read.
-#[derive(Default)]
-struct FolderRead {
-    refreshed: Refreshed,
-    /// Files that were read now.
-    files: Vec<FileRow>,
-    vanished: Vec<String>,
-    /// In words: files that could not be read as articles.
-    failures: Vec<String>,
-    /// Those of them that were found just now.
-    fresh: Vec<String>,
-    /// The next moment at which a held article comes out.
-    next_held: Option<Time>,
-    again: Option<Duration>,
-    known: usize,
-    found: usize,
-}
-
-/// So many files may go at once before somebody is asked.
-const MANY: usize = 10;
-
-impl FolderRead {
-    fn still_held(&mut self, held: Option<Time>) {
-        self.next_held = self.next_held.into_iter().chain(held).min();
-    }
-
-    /// Why nothing is withdrawn although files are missing; `None`: they may go.
-    fn missing(&self, wish: Wish) -> Option<String> {
-        let gone = self.vanished.len();
-        let emptied = self.found == 0 && self.known > 0;
-        if gone == 0 || wish.confirm_missing || !(emptied || (gone > MANY && gone * 10 > self.known)) {
-            return None;
-        }
-        Some(format!(
-            "{gone} of {} files are missing, which looks like a folder that was not mounted: nothing was withdrawn. Bring them back, or, if they are meant to go, run: newsdesk update --confirm-missing",
-            self.known
-        ))
-    }
-
-    fn trouble(&self) -> Option<String> {
-        let first = self.failures.first()?;
-        Some(match self.failures.len() {
-            1 => first.clone(),
-            count => format!("{first} (and {} more files)", count - 1),
-        })
-    }
-}
-
-fn nanoseconds(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
-    }
-}
-
 pub(super) fn in_words(changes: &changes::Changes) -> String {
     let counts =
         [(changes.new.len(), "new"), (changes.changed.len(), "changed"), (changes.withdrawn.len(), "withdrawn")];
     let words: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if words.is_empty() { NOTHING_NEW.to_owned() } else { words.join(", ") }
-}
-
-/// Work that takes the processor, off the threads that wait for the network. No more of it runs at once than there are
-/// processors for: more threads would only take turns, and memory.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    static TURNS: LazyLock<Semaphore> =
-        LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, NonZero::get) + 1));
-    // The semaphore is never closed.
-    let _turn = TURNS.acquire().await;
-    on_disk(work).await
-}
-
-/// Work that waits for a disk, which may be a network's and hang: it takes nobody's turn.
-pub(super) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    }
 }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::Newsdesk;
-use super::refresh::{Done, Refreshing, blocking};
+use super::refresh::{Done, Refreshing};
+use super::work::blocking;
 use crate::config::settings::{FetchSettings, Place, Source, without_secrets};
 use crate::fetch::http::{Answer, Document, Door, FetchError, Request};
 use crate::model::Time;
