@@ -1,7 +1,7 @@
 //! Duplicates: is this the same story, and which of its copies stands for it?
 //!
 //! May use: `model`, the visible text and the link key of `normalize`. Pure: what is known comes in as values. The
-//! [`Index`] finds in one look who may be alike; [`likeness`] then compares the real texts; [`choice`] says which copy
+//! [`Index`] finds in one look who may be alike; `likeness` then compares the real texts; [`choice`] says which copy
 //! a section shows. A source's own entries are never copies of one another: what it says twice it means twice.
 
 pub mod choice;
