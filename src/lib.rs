@@ -23,7 +23,7 @@
 //! | [`config`] | `newsdesk.toml` -> checked settings, or every complaint at once | model, schedule, sections |
 //! | [`fetch`] | the one door to the network, and the folders of articles | model, config, schedule's words |
 //! | [`websub`] | hub and subscriber as rules: what is sent, what an answer means | model, the guard, schedule's words |
-//! | [`store`] | SQLite behind about twenty operations in the domain's words | model, changes, schedule's poll, the door's validators |
+//! | [`store`] | SQLite behind operations in the domain's words | model, changes, schedule's poll, the door's validators |
 //! | [`metrics`] | counters and histograms, and the text that Prometheus reads | nothing |
 //! | [`publish`] | rendered bytes -> stored revisions and the static mirror | model, store's rows |
 //! | [`serve`] | HTTP for what was published | publish, metrics |
