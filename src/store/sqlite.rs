@@ -76,6 +76,9 @@ impl Store {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
             .map_err(|cause| cannot_open(path, cause))?;
         migrate(&mut connection, path)?;
+        // A savepoint keeps the pages that it changes, to undo them: few of one refresh, and cheaper than a file. Only
+        // now: what a migration sorts may be large.
+        connection.pragma_update(None, "temp_store", "memory")?;
         let (sender, jobs) = mpsc::sync_channel(QUEUE);
         let queued = Arc::new(AtomicU64::new(0));
         let taken = queued.clone();
