@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
+use super::Newsdesk;
 use super::push::Pushed;
 use super::refresh::{Done, RefreshError, Refreshing, Stage, in_words};
 use super::work::blocking;
-use super::{Newsdesk, full_text};
-use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source};
 use crate::fetch::Validators;
 use crate::fetch::http::Document;
 use crate::model::Time;
 use crate::schedule::{self, Cadence, Freshness, NextPoll, rhythm};
-use crate::store::{Refresh, SourceState};
+use crate::store::SourceState;
 
 impl Newsdesk {
     pub(super) async fn read_push(&self, source: Arc<Source>, pushed: Pushed) -> Refreshing {
@@ -48,18 +47,12 @@ impl Newsdesk {
                 return Refreshing::ended(source, Err(error), as_before(&state, now));
             }
         };
-        let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
-            Ok(known) => known,
+        let compared = match self.compared(&source, row, refreshed, state.last_success, now).await {
+            Ok(compared) => compared,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
-        let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
-        let situation = Situation { now, first_fetch, local: false, last_read: state.last_success };
-        let changes = {
-            let (newsdesk, source) = (self.clone(), source.clone());
-            blocking(move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now)).await
-        };
-        let words = format!("pushed: {}", in_words(&changes));
-        if !changes.new.is_empty() {
+        let words = format!("pushed: {}", in_words(&compared.changes));
+        if !compared.changes.new.is_empty() {
             rhythm::note(&mut state.poll.seen, now);
         }
         self.note_push(row, &pushed.token, now);
@@ -69,17 +62,7 @@ impl Newsdesk {
         }
         let next = self.after_push(&source, &state, row, now);
         (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
-        let refresh = Refresh {
-            source: row,
-            now,
-            changes,
-            origin: Some(origin),
-            feed_id,
-            state,
-            files: Vec::new(),
-            vanished: Vec::new(),
-            pages: full_text::pages_of(&source),
-        };
+        let refresh = compared.refresh(&source, row, state, now);
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => Refreshing::ended(source, Ok(Done { applied, words, ..Done::default() }), next),
             Err(cause) => self.store_failed(source, cause.into(), now),

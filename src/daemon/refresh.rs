@@ -16,12 +16,12 @@ use crate::config::settings::{Place, Source, holds_secret, without_secrets};
 use crate::duplicates::Clues;
 use crate::fetch::folder::FolderChanged;
 use crate::fetch::http::{Answer, Document, FetchError, Hop, Request};
-use crate::model::Time;
+use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, Refreshed};
 use crate::parse::{self, Limits};
 use crate::schedule::found::Step;
 use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
-use crate::store::{Applied, Refresh, SourceState, Trouble};
+use crate::store::{Applied, Refresh, SourceState, StoreError, Trouble};
 
 /// Changes when the same bytes are read in another way: then every document is asked for and read once more.
 const READER: &str = "reader 1";
@@ -98,6 +98,33 @@ impl Refreshing {
     /// Whom the next poll asks.
     fn asking(self, bucket: Option<String>) -> Refreshing {
         Refreshing { bucket, ..self }
+    }
+}
+
+/// A feed document beside what the store knows of its source.
+pub(super) struct Compared {
+    pub changes: changes::Changes,
+    origin: Origin,
+    /// Its native id, if it may be published.
+    feed_id: Option<String>,
+    /// It is the first, or carries at least one entry that is known.
+    same_feed: bool,
+}
+
+impl Compared {
+    /// The write of it, together with what became of the source.
+    pub(super) fn refresh(self, source: &Source, row: i64, state: SourceState, now: Time) -> Refresh {
+        Refresh {
+            source: row,
+            now,
+            changes: self.changes,
+            origin: Some(self.origin),
+            feed_id: self.feed_id,
+            state,
+            files: Vec::new(),
+            vanished: Vec::new(),
+            pages: full_text::pages_of(source),
+        }
     }
 }
 
@@ -243,43 +270,27 @@ impl Newsdesk {
         };
         search::is_a_feed(&source, &mut state);
         state.advertised = push::advertised(&document, &refreshed);
-        let (known, first_fetch) = match self.store.known(row, changes::question(&refreshed)).await {
-            Ok(known) => known,
+        let compared = match self.compared(&source, row, refreshed, state.last_success, now).await {
+            Ok(compared) => compared,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
-        let same_feed = first_fetch || !known.by_key.is_empty();
-        went_through(&source, configured, &mut state, &hops, same_feed);
-        let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
-        let situation = Situation { now, first_fetch, local: false, last_read: state.last_success };
-        let changes = {
-            let (newsdesk, source) = (self.clone(), source.clone());
-            blocking(move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now)).await
-        };
+        went_through(&source, configured, &mut state, &hops, compared.same_feed);
         state.validators = validators;
         state.body_hash = Some(hash);
         tell_cuts(&source, &state.repairs, &repairs);
         state.body_bytes = body_bytes;
         let warnings = repairs.len();
         state.repairs = repairs;
-        let words = in_words(&changes);
-        state.poll.record(&Outcome::Changed { entries: changes.new.len(), hints, freshness }, now);
-        if !changes.new.is_empty() {
+        let words = in_words(&compared.changes);
+        let new = compared.changes.new.len();
+        state.poll.record(&Outcome::Changed { entries: new, hints, freshness }, now);
+        if new > 0 {
             self.push_missed(row, now);
         }
         self.push_offered(&source, state.advertised.as_ref());
         let next = self.well(&source, &mut state, &words, now);
         let bucket = asked_next(&source, &state);
-        let refresh = Refresh {
-            source: row,
-            now,
-            changes,
-            origin: Some(origin),
-            feed_id,
-            state,
-            files: Vec::new(),
-            vanished: Vec::new(),
-            pages: full_text::pages_of(&source),
-        };
+        let refresh = compared.refresh(&source, row, state, now);
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => {
                 let done = Done { applied, words, warnings, ..Done::default() };
@@ -287,6 +298,24 @@ impl Newsdesk {
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
+    }
+
+    /// What is new in a document that was read, and where it stands.
+    pub(super) async fn compared(
+        &self,
+        source: &Arc<Source>,
+        row: i64,
+        refreshed: Refreshed,
+        last_read: Option<Time>,
+        now: Time,
+    ) -> Result<Compared, StoreError> {
+        let (known, first_fetch) = self.store.known(row, changes::question(&refreshed)).await?;
+        let same_feed = first_fetch || !known.by_key.is_empty();
+        let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
+        let situation = Situation { now, first_fetch, local: false, last_read };
+        let (newsdesk, source) = (self.clone(), source.clone());
+        let placed = move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now);
+        Ok(Compared { changes: blocking(placed).await, origin, feed_id, same_feed })
     }
 
     pub(super) fn normalize_feed(
