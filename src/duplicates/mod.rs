@@ -33,7 +33,7 @@ impl Clues {
 
 /// The text by which an entry is compared: what a reader sees of it, without its title, since every desk writes its own.
 pub fn text(stated: &Stated) -> Text {
-    body(stated).map(|html| Text::new(&clean::visible(html))).unwrap_or_default()
+    body(stated).map(|html| Text::new(&clean::words(html))).unwrap_or_default()
 }
 
 /// Hash of the canonical link, without scheme, `www.` and a slash at its end; never that of a site's root.
