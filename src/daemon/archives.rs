@@ -30,7 +30,7 @@ pub struct Shelves {
     made: Mutex<Recent>,
     makers: Semaphore,
     /// One pass over the mirror at a time.
-    mirror: Semaphore,
+    pub(super) mirror: Semaphore,
 }
 
 #[derive(Default)]
@@ -217,10 +217,11 @@ impl Newsdesk {
             });
             let print = publish::etag(
                 format!(
-                    "{} {section:?} {:?} {} {root:?} {newest}",
+                    "{} {section:?} {:?} {} {:?} {root:?} {newest}",
                     env!("CARGO_PKG_VERSION"),
                     self.site,
-                    self.placer.print()
+                    self.placer.print(),
+                    self.private_sources()
                 )
                 .as_bytes(),
             );

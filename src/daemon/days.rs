@@ -32,9 +32,9 @@ impl Newsdesk {
     /// One part of a day; `Missing` where nothing stands.
     pub(super) async fn day_page(&self, section: &str, date: NaiveDate, part: usize) -> Result<Found, StoreError> {
         let found = self.sections.iter().find(|(row, _)| row.name == section);
-        let (Some((row, section)), Some(next)) = (found, date.succ_opt()) else { return Ok(Found::Missing) };
+        let Some((row, section)) = found else { return Ok(Found::Missing) };
         let zone = self.settings.site.timezone;
-        let stretch = (midnight(date, zone), midnight(next, zone));
+        let stretch = stretch(date, zone);
         let skip = part.saturating_sub(1).saturating_mul(ON_A_PAGE);
         let span = self.store.span(row.row, stretch, skip, ON_A_PAGE).await?;
         if span.entries.is_empty() {
@@ -63,7 +63,7 @@ impl Newsdesk {
     }
 }
 
-fn path_of(section: &str) -> String {
+pub(super) fn path_of(section: &str) -> String {
     if section.is_empty() { String::new() } else { format!("{}/", links::encode_segment(section)) }
 }
 
@@ -77,6 +77,11 @@ fn pager(path: &str, date: NaiveDate, part: usize, span: &Span, zone: Tz) -> pag
     };
     let older = if span.more { Some(format!("{path}{date}/{}/", part + 1)) } else { span.older.map(of) };
     page::Pager { newer: Some(newer), older }
+}
+
+/// The first moment of a day and of the next; the last day that can be written down is empty.
+pub(super) fn stretch(date: NaiveDate, zone: Tz) -> (Time, Time) {
+    (midnight(date, zone), midnight(date.succ_opt().unwrap_or(date), zone))
 }
 
 /// The first moment of a day, which in some zones and years is not 00:00.

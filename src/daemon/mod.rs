@@ -11,6 +11,7 @@ mod full_text;
 pub mod health;
 mod hub;
 pub mod memory;
+mod mirrored;
 mod numbers;
 mod pages;
 pub mod plan;

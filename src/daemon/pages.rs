@@ -178,7 +178,7 @@ impl Newsdesk {
         })
     }
 
-    async fn article_page(&self, slug: &str) -> Result<Found, StoreError> {
+    pub(super) async fn article_page(&self, slug: &str) -> Result<Found, StoreError> {
         let Some(stored) = self.store.entry_by_slug(slug.to_owned()).await? else { return Ok(Found::Missing) };
         if stored.withdrawn.is_some() {
             return Ok(Found::Gone);
@@ -265,7 +265,7 @@ impl Newsdesk {
         Ok(files)
     }
 
-    async fn entry_page(&self, id: String) -> Result<Found, StoreError> {
+    pub(super) async fn entry_page(&self, id: String) -> Result<Found, StoreError> {
         let Some(stored) = self.store.entry_by_id(id).await? else { return Ok(Found::Missing) };
         if stored.withdrawn.is_some() {
             return Ok(Found::Gone);

@@ -8,13 +8,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 use super::rendered::Rendered;
 use super::work::{blocking, on_disk};
 use super::{Newsdesk, pages};
 use crate::config::settings::{Hub, Source};
 use crate::merge::{self, Candidate, Identity, current};
-use crate::model::{Entry, Feed, FeedEntry, Paging, Section, Standing, Time, Tombstone};
+use crate::model::{Entry, Feed, FeedEntry, Origin, Paging, Section, Standing, Time, Tombstone};
 use crate::publish::{self, mirror};
 use crate::render::{self, Manner, page, troubles};
 use crate::store::{Applied, Reach, SectionRow, Shown, Spells, Standings, StoreError, Stored};
@@ -245,6 +246,7 @@ impl Newsdesk {
         let row = self.store.source(self.row(&source.name)).await?;
         // A feed has no id before its source was first read.
         let Some(origin) = row.origin.filter(|origin| !origin.id.is_empty()) else { return Ok(None) };
+        let origin = self.told_origin(&source.name, origin);
         let section = Section {
             title: if origin.title.is_empty() { source.name.clone() } else { origin.title },
             description: origin.subtitle,
@@ -391,8 +393,34 @@ impl Newsdesk {
     pub(super) fn candidate(&self, stored: Stored) -> Candidate {
         let Stored { mut entry, origin, copies, .. } = stored;
         self.placer.place(&entry.source, &mut entry.stated, entry.first_seen);
-        let copies = copies.into_iter().map(|copy| (copy.entry, copy.origin)).collect();
+        let told = |entry: Entry, origin| {
+            let origin = self.told_origin(&entry.source, origin);
+            (entry, origin)
+        };
+        let (entry, origin) = told(entry, origin);
+        let copies = copies.into_iter().map(|copy| told(copy.entry, copy.origin)).collect();
         Candidate { entry, origin, copies }
+    }
+
+    /// Of a private source nothing but its name; its id stands for itself without naming a place.
+    fn told_origin(&self, source: &str, origin: Origin) -> Origin {
+        if !self.is_private(source) {
+            return origin;
+        }
+        let id = if origin.id.is_empty() {
+            String::new()
+        } else {
+            Uuid::new_v5(&Uuid::NAMESPACE_URL, origin.id.as_bytes()).urn().to_string()
+        };
+        Origin { id, title: source.to_owned(), updated: origin.updated, language: origin.language, ..Origin::default() }
+    }
+
+    /// Names of sources that are private, which changes what is said of them in old documents too.
+    pub(super) fn private_sources(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.settings.sources.iter().filter(|source| source.private).map(|source| source.name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Bring the static mirror in line; a mirror that cannot be written is named and tried again next time.
@@ -430,6 +458,7 @@ impl Newsdesk {
     /// At the start: documents of sections that are no more leave the store, the tree and the mirror.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.sweep_archives().await?;
+        self.sweep_pages().await?;
         let mut wanted: BTreeSet<String> = pages::fixed(self).into_iter().map(|(path, _)| path).collect();
         wanted.insert(troubles::STATUS.to_owned());
         let sections = self

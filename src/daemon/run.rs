@@ -170,7 +170,7 @@ async fn refresh_once(
         }
     };
     state.drain().await;
-    newsdesk.mirror_archives().await;
+    newsdesk.mirror_rest().await;
     newsdesk.store.close().await;
     Ok(report)
 }

@@ -98,6 +98,16 @@ pub fn sweep_archive(root: &Path, path: &str, keep: RangeInclusive<u64>) -> Resu
     Ok(())
 }
 
+/// Pages of the days of a section (`politics/2026-03-28/`). Whatever else stands there is not ours.
+pub fn remove_days(root: &Path, section: &str) -> Result<(), MirrorError> {
+    let Ok(entries) = fs::read_dir(root.join(decoded(section))) else { return Ok(()) };
+    let is_day = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<chrono::NaiveDate>().is_ok());
+    for folder in entries.flatten().filter(|entry| is_day(&entry.file_name())).map(|entry| entry.path()) {
+        fs::remove_dir_all(&folder).map_err(|cause| MirrorError { path: folder, cause })?;
+    }
+    Ok(())
+}
+
 /// Copy a file that an article shows.
 pub fn copy(root: &Path, path: &str, bytes: &[u8]) -> Result<(), MirrorError> {
     let file: PathBuf =

@@ -1,5 +1,6 @@
 //! The daemon as its readers and its publishers see it: what goes in, what comes out, how it asks and how it answers.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::Duration;
 
@@ -364,6 +365,73 @@ fn an_opml_list_is_a_source_of_each_of_its_feeds() {
     assert!(desk.get("/sections.opml").text().contains("/world/atom.xml"));
 }
 
+/// Links of the mirror's pages to our own site, as paths, that no file stands for.
+fn dead_links(desk: &Desk) -> BTreeSet<String> {
+    let root = desk.path("public");
+    let stands = |path: &str| {
+        let path = path.trim_matches('/').replace("%3A", ":");
+        root.join(&path).is_file() || root.join(&path).join("index.html").is_file()
+    };
+    let pages = files_below(&root).into_iter().filter(|path| path.ends_with("index.html"));
+    let pages = pages.map(|page| std::fs::read_to_string(root.join(page)).unwrap_or_default());
+    let ours = |page: String| -> Vec<String> {
+        let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let paths = links.filter_map(|link| Some(link.split_once(&format!(":{}/", desk.port))?.1.to_owned()));
+        paths.map(|path| path.split(['#', '?']).next().unwrap_or_default().to_owned()).collect()
+    };
+    pages.flat_map(ours).filter(|path| !stands(path)).collect()
+}
+
+#[test]
+fn no_link_of_the_static_mirror_is_dead() {
+    let desk = with_articles("", "folder = \"public\"");
+    for day in 1..=9 {
+        // More than the newest hundred, so that the past begins.
+        let stories = if day == 2 { 3 } else { 30 };
+        for number in 0..stories {
+            let text =
+                format!("---\ntitle: Old {day} {number}\ndate: 2025-03-0{day}\n---\nStory {number} of day {day}.\n");
+            desk.write(&format!("articles/news/old-{day}-{number}.md"), text);
+        }
+    }
+    let daemon = desk.serve();
+    let page = |path: &str| std::fs::read_to_string(desk.path("public").join(path)).unwrap_or_default();
+    until("the mirror has pages of the past", || {
+        (page("news/2025-03-01/index.html").contains("Old 1 29") && page("2025-03-01/index.html").contains("Old 1 0"))
+            .then_some(())
+    });
+    until("no link is dead", || dead_links(&desk).is_empty().then_some(()));
+    assert!(page("status/index.html").contains("articles"));
+    let entries = || std::fs::read_dir(desk.path("public/entries")).map_or(0, Iterator::count);
+    until("every entry has its page", || (entries() == 245).then_some(()));
+
+    // A day that is over in the middle: its neighbours point past it, and the entry's own page goes.
+    assert!(page("news/2025-03-03/index.html").contains("news/2025-03-02/"));
+    for number in 0..3 {
+        std::fs::remove_file(desk.path(&format!("articles/news/old-2-{number}.md"))).unwrap();
+    }
+    until("a day that nothing stands on leaves", || {
+        (!desk.path("public/news/2025-03-02").exists()
+            && !page("news/2025-03-03/index.html").contains("news/2025-03-02/")
+            && entries() == 242)
+            .then_some(())
+    });
+    until("no link is dead after a withdrawal", || dead_links(&desk).is_empty().then_some(()));
+
+    // A title of the site that changes while nobody runs stands on every page.
+    daemon.stop();
+    let config = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", config.replace("The desk", "Renamed"));
+    let _daemon = desk.serve();
+    until("every page is made anew", || {
+        let pages = files_below(&desk.path("public")).into_iter().filter(|path| path.ends_with("index.html"));
+        pages
+            .map(|page| std::fs::read_to_string(desk.path("public").join(page)).unwrap_or_default())
+            .all(|page| page.contains("Renamed"))
+            .then_some(())
+    });
+}
+
 #[test]
 fn the_static_mirror_holds_what_is_served() {
     let desk = with_articles("", "folder = \"public\"");
@@ -396,8 +464,10 @@ fn the_static_mirror_holds_what_is_served() {
         assert_eq!(gunzip(&mirrored(&format!("{file}.gz")).unwrap()), plain, "{file}");
         assert_eq!(unbrotli(&mirrored(&format!("{file}.br")).unwrap()), plain, "{file}");
     }
-    let left = files_below(&desk.path("public"));
-    assert!(!left.iter().any(|path| path.to_string_lossy().contains("newsdesk-new")), "{left:?}");
+    until("nothing half written is left", || {
+        let left = files_below(&desk.path("public"));
+        (!left.iter().any(|path| path.to_string_lossy().contains("newsdesk-new"))).then_some(())
+    });
     assert_eq!(read("mirror", &mirrored("news/atom.xml").unwrap()).len(), 3);
 
     // What is withdrawn leaves the mirror, too.
@@ -406,4 +476,77 @@ fn the_static_mirror_holds_what_is_served() {
         (!desk.path("public/articles/one").exists()).then_some(())
     });
     assert_eq!(desk.get("/articles/one").status, 410);
+}
+
+#[test]
+fn a_private_source_appears_by_name_only() {
+    let desk = Desk::new();
+    let feed = |path: &str| {
+        format!(
+            "<feed xmlns='http://www.w3.org/2005/Atom'><id>http://inside.example/id</id><title>Inside paper</title>\
+             <subtitle>Inside words</subtitle><icon>http://inside.example/icon.png</icon><rights>Inside rights</rights>\
+             <author><name>Inside editor</name></author><link href='http://inside.example/home'/>\
+             <link rel='self' href='http://inside.example/feed'/><updated>2026-03-01T00:00:00Z</updated>\
+             <entry><id>urn:x:{path}</id><title>Told {path}</title><link href='http://told.example/{path}'/>\
+             <author><name>A reporter</name></author><updated>2026-03-01T00:00:00Z</updated>\
+             <content>What {path} says, in words of its own.</content></entry></feed>"
+        )
+    };
+    desk.origin.answer("/quiet", 200, &[("content-type", "application/atom+xml")], feed("quiet"));
+    let configure = |private: bool| {
+        desk.configure(&format!(
+            "[[section]]\nname = \"news\"\n[[source]]\nname = \"Quiet one\"\nurl = \"{}\"\nsections = [\"news\"]\npublish = true\nprivate = {private}\n",
+            desk.origin.url("/quiet")
+        ));
+        let text = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+        desk.write("newsdesk.toml", text.replace("[publish]\n", "[publish]\nfolder = \"public\"\n"));
+    };
+    configure(false);
+    let daemon = desk.serve();
+    desk.until_titles("news", &["Told quiet"]);
+    assert!(desk.get("/news/atom.xml").text().contains("Inside paper"));
+    let seen = desk.feed("news/atom.xml");
+
+    configure(true);
+    assert_eq!(desk.run(&["reload"]).code, Some(0));
+    let told = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).to_lowercase();
+        text.contains("inside") || text.contains(desk.origin.url("/quiet").as_str())
+    };
+    let paths = [
+        "/atom.xml",
+        "/rss.xml",
+        "/feed.json",
+        "/",
+        "/news/",
+        "/news/atom.xml",
+        "/news/rss.xml",
+        "/news/feed.json",
+        "/status",
+        "/status.atom",
+        "/sources.opml",
+        "/sections.opml",
+        "/2026-03-01/",
+        "/sources/Quiet%20one/atom.xml",
+        "/sources/Quiet%20one/rss.xml",
+        "/sources/Quiet%20one/feed.json",
+        "/sources/Quiet%20one/",
+    ];
+    let entry = format!("/entries/{}", seen[0].id.replace(':', "%3A"));
+    for path in paths.iter().copied().chain([entry.as_str()]) {
+        until(&format!("{path} names the source and nothing else of it"), || {
+            let answer = desk.get(path);
+            (answer.status == 200 && !told(&answer.body)).then_some(())
+        });
+    }
+    assert!(desk.get("/news/atom.xml").text().contains("<title>Quiet one</title>"));
+    assert_eq!(desk.feed("news/atom.xml")[0].id, seen[0].id);
+    until("the mirror, too, names it and nothing else of it", || {
+        let files = files_below(&desk.path("public")).into_iter();
+        let plain =
+            files.filter(|file| !file.to_string_lossy().ends_with(".gz") && !file.to_string_lossy().ends_with(".br"));
+        let told = plain.filter(|file| told(&std::fs::read(desk.path("public").join(file)).unwrap_or_default()));
+        (told.count() == 0).then_some(())
+    });
+    daemon.stop();
 }

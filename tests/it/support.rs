@@ -390,12 +390,12 @@ pub fn json(title: &str, items: &[(&str, &str, &str)]) -> String {
     serde_json::json!({ "version": "https://jsonfeed.org/version/1.1", "title": title, "items": items }).to_string()
 }
 
-/// Files below a folder, sorted, relative.
+/// Files below a folder, sorted, relative; what goes while we look is left out.
 pub fn files_below(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.path().is_dir() { folders.push(entry.path()) } else { found.push(entry.path()) }
         }
     }

@@ -113,7 +113,7 @@ impl Loop {
         }
         if self.newsdesk.settings.publish.folder.is_some() && !self.once {
             let newsdesk = self.newsdesk.clone();
-            self.aside.spawn(async move { newsdesk.mirror_archives().await });
+            self.aside.spawn(async move { newsdesk.mirror_rest().await });
         }
         self.reload_published(trouble.as_ref());
         self.tell_published(&changed, trouble.as_ref());
