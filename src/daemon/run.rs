@@ -311,18 +311,19 @@ impl Loop {
         }
         // A second between two requests is a whole one.
         let (now, clock) = (Utc::now(), Instant::now());
-        while let Some(Start { source, host_refused }) =
+        while let Some(Start { source, host_refused, mut ways }) =
             self.polls.start(now, clock, |source| self.failing.contains_key(source))
         {
             if let Some(row) = full_text::row_of(&source) {
-                self.start_pages(&source, row);
+                self.start_pages(&source, row, ways);
                 continue;
             }
             let Some(source) = self.newsdesk.source(&source).cloned() else { continue };
             if self.waits_for_push(&source) {
                 continue;
             }
-            self.spawn(source, None, Wish { host_refused, ..Wish::default() }, Duration::ZERO);
+            let wish = Wish { host_refused, way: ways.pop(), ..Wish::default() };
+            self.spawn(source, None, wish, Duration::ZERO);
         }
         if self.publication_due().is_some_and(|due| due <= Instant::now()) {
             self.start_publication();
@@ -366,6 +367,10 @@ impl Loop {
         }
         if self.polls.finished(&source.name, refreshing.refused.as_ref(), Utc::now()) {
             self.remember_hosts();
+        }
+        if let Some(way) = refreshing.way.take() {
+            self.polls.go_on(&source.name, vec![way], Utc::now());
+            return self.start_pushes();
         }
         if let Some(bucket) = &refreshing.bucket {
             self.polls.asks(&source.name, bucket);

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use newsdesk::config::settings::{Credentials, FetchSettings, Secret};
-use newsdesk::fetch::http::{Answer, Document, Door, FetchError, Names, NotModified, Request, Validators};
+use newsdesk::fetch::http::{Answer, Document, Door, FetchError, Names, NotModified, Request, Validators, Way};
 use newsdesk::schedule::Failure;
 use url::Url;
 
@@ -48,8 +48,19 @@ pub fn door() -> Door {
     DOOR.clone()
 }
 
+/// All the way, with no queue of hosts between.
+pub async fn go(door: &Door, request: Request<'_>) -> Result<Answer, FetchError> {
+    let mut way = Way::to(request.url);
+    loop {
+        match door.go_on(request.clone(), way).await {
+            Ok(Answer::Elsewhere(further)) => way = further,
+            other => return other,
+        }
+    }
+}
+
 async fn get(url: &Url) -> Result<Answer, FetchError> {
-    door().get(Request::feed(url, LIMIT)).await
+    go(&door(), Request::feed(url, LIMIT)).await
 }
 
 async fn document(url: &Url) -> Document {
@@ -238,6 +249,20 @@ async fn redirects_are_followed_by_hand() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_another_host_comes_back_for_its_turn() {
+    let (home, other) = (Origin::start().await, Origin::start_at("127.0.0.2:0").await);
+    home.redirect("/a", 301, "/b").redirect("/b", 302, other.url("/c"));
+    other.redirect("/c", 308, "/d").answer("/d", 200, &[], "there");
+    let url = home.url("/a");
+    let Ok(Answer::Elsewhere(way)) = door().get(Request::feed(&url, LIMIT)).await else { panic!() };
+    assert_eq!((way.url(), home.count("/b"), other.connections()), (&other.url("/c"), 1, 0));
+    assert!(way.is_from(&home.url("/a#top")) && !way.is_from(way.url()));
+    let Ok(Answer::Document(found)) = door().go_on(Request::feed(&url, LIMIT), way).await else { panic!() };
+    assert_eq!(found.hops.iter().map(|hop| hop.status).collect::<Vec<_>>(), [301, 302, 308], "hops add up");
+    assert_eq!((home.count("/a"), home.count("/b")), (1, 1), "nobody is asked twice");
+}
+
+#[tokio::test]
 async fn redirects_that_lead_nowhere() {
     let origin = Origin::start().await;
     origin.redirect("/self", 301, "/self").redirect("/a", 302, "/b").redirect("/b", 302, "/a");
@@ -268,7 +293,7 @@ async fn credentials_and_headers_go_to_the_configured_origin_only() {
     let credentials = Credentials { username: "me".to_owned(), password: Secret("word".to_owned()) };
     let url = home.url("/feed");
     let request = Request { headers: &headers, credentials: Some(&credentials), ..Request::feed(&url, LIMIT) };
-    door().get(request).await.unwrap();
+    go(&door(), request).await.unwrap();
     assert_eq!(home.asked()[0].field("authorization"), Some("Basic bWU6d29yZA=="));
     assert_eq!(home.asked()[0].field("x-key"), Some("s3cret"));
     assert_eq!(other.asked()[0].field("authorization"), None);
@@ -278,7 +303,7 @@ async fn credentials_and_headers_go_to_the_configured_origin_only() {
     // An adopted redirect is asked itself, but is not who the operator trusts.
     let adopted = other.url("/feed");
     let request = Request { url: &adopted, configured: &url, headers: &headers, ..Request::feed(&url, LIMIT) };
-    door().get(request).await.unwrap();
+    go(&door(), request).await.unwrap();
     assert_eq!(other.asked()[1].field("x-key"), None);
 }
 
@@ -555,7 +580,7 @@ async fn refused_addresses_are_never_dialled() {
     }
     for path in ["/away", "/name"] {
         let url = origin.url(path);
-        let error = door.get(Request::feed(&url, LIMIT)).await.unwrap_err();
+        let error = go(&door, Request::feed(&url, LIMIT)).await.unwrap_err();
         assert_eq!(error.kind(), Failure::AddressRefused, "{path}: {error:?}");
         assert_eq!(error.hops.len(), 1);
     }
