@@ -17,6 +17,7 @@ mod feeds;
 mod folder;
 mod folders;
 mod full_text;
+mod guard;
 mod http;
 mod hub;
 mod likeness;
