@@ -20,7 +20,7 @@ use url::{Host, Url};
 use super::address::{self, AllowNetwork};
 use super::coding::{self, Body};
 pub use super::error::FetchError;
-use super::error::{Cause, Trouble, shown};
+use super::error::{Cause, Trouble, shown, tls_advice};
 use super::head;
 pub use super::head::Validators;
 pub use super::names::Names;
@@ -474,8 +474,8 @@ pub(super) fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Troub
             Some(_) => return Trouble::Dns(Cause::from(error)),
             None => {}
         }
-        if is_tls(here) {
-            return Trouble::Tls(Cause::from(error));
+        if let Some(advice) = tls(here).map(tls_advice) {
+            return Trouble::Tls { advice, source: Cause::from(error) };
         }
         cause = here.source();
     }
@@ -483,11 +483,11 @@ pub(super) fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Troub
 }
 
 /// An I/O error hides what it was made of from `source`, and may be made of another one.
-fn is_tls(mut error: &(dyn std::error::Error + 'static)) -> bool {
+fn tls<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
         error = inner;
     }
-    error.is::<rustls::Error>()
+    error.downcast_ref()
 }
 
 pub(super) fn cut_short(error: reqwest::Error) -> Trouble {

@@ -41,5 +41,6 @@ mod stories;
 mod subscribe;
 mod support;
 mod survive;
+mod tls;
 mod verbs;
 mod web_server;
