@@ -120,9 +120,9 @@ fn zstded(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
 
-type Encode = fn(&[u8]) -> Vec<u8>;
+pub type Encode = fn(&[u8]) -> Vec<u8>;
 
-const CODINGS: [(&str, Encode); 6] = [
+pub const CODINGS: [(&str, Encode); 6] = [
     ("gzip", gzipped),
     ("x-gzip", gzipped),
     ("deflate", zlibbed),

@@ -18,6 +18,7 @@ mod folder;
 mod folders;
 mod full_text;
 mod guard;
+mod hostile;
 mod http;
 mod hub;
 mod likeness;
