@@ -140,9 +140,8 @@ pub async fn report_of_daemon(newsdesk: &Newsdesk) -> Result<Report, StoreError>
 }
 
 fn read_pages(pages: &PageCounts) -> String {
-    let PageCounts { taken, waiting, without, trouble } = pages;
-    let trouble = trouble.as_ref().map(|trouble| format!("; last: {trouble}")).unwrap_or_default();
-    format!("{taken} texts taken from pages, {waiting} waiting, {without} as the feed has them{trouble}")
+    let trouble = pages.trouble.as_ref().map(|trouble| format!("; last: {trouble}")).unwrap_or_default();
+    format!("{pages}{trouble}")
 }
 
 /// A feed that was found on a web page, or that has moved, is asked where it is; the file is its owner's to change.

@@ -154,7 +154,8 @@ pub const FETCH: &[Key] = &[
     key("connect-timeout", Kind::Duration(1, 600), "Until a connection stands.").or(r#""5s""#),
     key("first-byte-timeout", Kind::Duration(1, 600), "Until an answer begins.").or(r#""15s""#),
     key("idle-timeout", Kind::Duration(1, 600), "Between two pieces of an answer.").or(r#""10s""#),
-    key("total-timeout", Kind::Duration(1, 3600), "For a whole answer.").or(r#""30s""#),
+    key("total-timeout", Kind::Duration(1, 3600), "For a whole answer; anew for each host that redirects lead to.")
+        .or(r#""30s""#),
     key("host-connections", Kind::Number(1, 64), "Connections to one domain at once.").or("2"),
     key("host-interval", Kind::Duration(0, 3600), "Least time between two requests to one domain.").or(r#""1s""#),
     key("concurrency", Kind::Number(1, 1024), "Requests at once in all.").or("64"),

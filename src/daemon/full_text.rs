@@ -1,7 +1,8 @@
 //! Full texts: the pages behind entries, one request at a time, each in its turn in the queue of hosts.
 //!
 //! A source with pages to read waits in the bucket of the next page's host like one with a poll. A turn is one request:
-//! for robots.txt where it is not known, else for the page. What is found is stored beside the entry, which was
+//! for robots.txt where it is not known, else for the page; one that is led to another host goes on there in a turn of
+//! its own, after the robots.txt of that host. What is found is stored beside the entry, which was
 //! published before with what its feed says.
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use super::refresh::Refused;
 use super::work::blocking;
 use super::{Newsdesk, chain, now};
 use crate::config::settings::{Place, Source};
-use crate::fetch::http::{Answer, Document, FetchError, Request};
+use crate::fetch::http::{Answer, Document, FetchError, Request, Way};
 use crate::model::{Html, Stated, Time};
 use crate::normalize::full_text;
 use crate::parse::html::main_text;
@@ -67,6 +68,8 @@ pub(super) struct Turn {
     pub refused: Option<Refused>,
     /// Bucket and time of the next one; `None`: nothing waits.
     pub next: Option<(String, Time)>,
+    /// Requests that redirects have led to other hosts: the last one goes on before anything else is asked.
+    pub ways: Vec<Way>,
 }
 
 /// What sites ask of us, by origin; forgotten when the daemon stops.
@@ -106,8 +109,8 @@ impl Newsdesk {
     }
 
     /// One turn.
-    pub(super) async fn read_pages(&self, source: Arc<Source>, row: i64, robots: KnownRobots) -> Turn {
-        let mut turn = Turn { row, asked: true, ..Turn::default() };
+    pub(super) async fn read_pages(&self, source: Arc<Source>, row: i64, robots: KnownRobots, ways: Vec<Way>) -> Turn {
+        let mut turn = Turn { row, asked: true, ways, ..Turn::default() };
         turn.next = match self.take_turn(&source, &mut turn, &robots).await {
             Ok(()) => self.next_page(row).await,
             Err(cause) => store_failed(&cause),
@@ -131,6 +134,8 @@ impl Newsdesk {
     }
 
     async fn take_turn(&self, source: &Source, turn: &mut Turn, robots: &KnownRobots) -> Result<(), StoreError> {
+        let ways = std::mem::take(&mut turn.ways);
+        let mut bucket = None;
         for _ in 0..SETTLED_AT_ONCE {
             let now = now();
             let Some(page) = self.store.wanted_page(turn.row, now).await?.filter(|page| page.due <= now) else {
@@ -140,11 +145,19 @@ impl Newsdesk {
                 self.note_page(source, turn, page.entry, PageOutcome::None("the entry has no link".to_owned())).await?;
                 continue;
             };
-            let Some(rules) = robots.of(&url, now) else {
-                self.ask_robots(&url, turn, robots).await;
+            let way = ways.iter().find(|way| way.is_from(&url)).cloned().unwrap_or_else(|| Way::to(&url));
+            let there = way.url();
+            // The turn is one of this host: a page elsewhere has to wait for its own.
+            let of = queue::bucket(there);
+            if bucket.get_or_insert_with(|| of.clone()) != &of {
+                return Ok(());
+            }
+            let Some(rules) = robots.of(there, now) else {
+                self.ask_robots(way, &ways, turn, robots).await;
                 return Ok(());
             };
-            let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+            let path =
+                there.query().map_or_else(|| there.path().to_owned(), |query| format!("{}?{query}", there.path()));
             if *rules == Robots::closed() {
                 let outcome = later(&page, "its robots.txt cannot be read, or asks to be left alone".to_owned(), now);
                 self.note_page(source, turn, page.entry, outcome).await?;
@@ -155,8 +168,9 @@ impl Newsdesk {
                 self.note_page(source, turn, page.entry, PageOutcome::None(why)).await?;
                 continue;
             }
-            let outcome = self.ask_page(source, &page, &url, turn).await;
-            self.note_page(source, turn, page.entry, outcome).await?;
+            if let Some(outcome) = self.ask_page(source, &page, &url, way, turn).await {
+                self.note_page(source, turn, page.entry, outcome).await?;
+            }
             return Ok(());
         }
         Ok(())
@@ -180,16 +194,21 @@ impl Newsdesk {
     }
 
     /// RFC 9309 §2.3.1: what is not there forbids nothing, what cannot be reached forbids all.
-    async fn ask_robots(&self, page: &Url, turn: &mut Turn, robots: &KnownRobots) {
-        let Ok(url) = page.join("/robots.txt") else { return };
+    async fn ask_robots(&self, page: Way, ways: &[Way], turn: &mut Turn, robots: &KnownRobots) {
+        let Ok(url) = page.url().join("/robots.txt") else { return };
         let request = Request { accept: ACCEPT_ROBOTS, ..Request::feed(&url, ROBOTS_BYTES) };
-        let answer = self.door.get(request).await;
+        let way = ways.iter().find(|way| way.is_from(&url)).cloned().unwrap_or_else(|| Way::to(&url));
+        let answer = self.door.go_on(request, way).await;
         let now = now();
         let (rules, holds) = match answer {
             Ok(Answer::Document(document)) => {
                 (blocking(move || Robots::read(&document.body, "newsdesk")).await, ROBOTS_HOLD)
             }
             Ok(Answer::NotModified(_)) => (Robots::closed(), ROBOTS_AGAIN),
+            Ok(Answer::Elsewhere(way)) => {
+                turn.ways = vec![page, way];
+                return;
+            }
             Err(cause) => {
                 turn.refused = refused(&cause);
                 match cause.status() {
@@ -200,12 +219,21 @@ impl Newsdesk {
                 }
             }
         };
-        robots.put(page, rules, now + holds, now);
+        robots.put(page.url(), rules, now + holds, now);
+        turn.ways = vec![page];
     }
 
-    async fn ask_page(&self, source: &Source, page: &WantedPage, url: &Url, turn: &mut Turn) -> PageOutcome {
+    /// `None`: a redirect leads to another host.
+    async fn ask_page(
+        &self,
+        source: &Source,
+        page: &WantedPage,
+        url: &Url,
+        way: Way,
+        turn: &mut Turn,
+    ) -> Option<PageOutcome> {
         let Place::Feed(configured) = &source.place else {
-            return PageOutcome::None("articles of a folder have no pages elsewhere".to_owned());
+            return Some(PageOutcome::None("articles of a folder have no pages elsewhere".to_owned()));
         };
         let request = Request {
             configured,
@@ -215,7 +243,11 @@ impl Newsdesk {
             keep: true,
             ..Request::feed(url, PAGE_BYTES.min(self.settings.fetch.max_body))
         };
-        match self.door.get(request).await {
+        Some(match self.door.go_on(request, way).await {
+            Ok(Answer::Elsewhere(way)) => {
+                turn.ways = vec![way];
+                return None;
+            }
             Ok(Answer::Document(document)) => {
                 let stated = page.stated.clone();
                 // What a stranger's page may bring down is this one text.
@@ -234,7 +266,7 @@ impl Newsdesk {
                 let words = chain(&cause);
                 if may_pass(cause.kind()) { later(page, words, now()) } else { PageOutcome::None(words) }
             }
-        }
+        })
     }
 }
 

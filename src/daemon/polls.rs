@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::full_text;
 use super::refresh::Refused;
 use crate::config::Settings;
+use crate::fetch::http::Way;
 use crate::model::Time;
-use crate::schedule::queue::{Next, Queue, Taught};
+use crate::schedule::queue::{self, Next, Queue, Taught};
 
 /// A poll under way for longer than this waits for somebody slow: it no longer counts among those that may be at once,
 /// so that a few dozen hosts that drip do not hold up a thousand that answer.
@@ -25,6 +26,8 @@ pub(super) struct Polls {
     running: HashMap<String, Running>,
     /// Source -> bucket of the URL that is really asked, after a permanent redirect was adopted.
     hosts: HashMap<String, Arc<str>>,
+    /// Source -> how far redirects have led it, while it waits for the host that the last one names.
+    ways: HashMap<String, Vec<Way>>,
     concurrency: usize,
     /// When the queue has the next one ready; `None`: when something finishes.
     ready: Option<Time>,
@@ -44,6 +47,8 @@ pub(super) struct Start {
     pub source: Arc<str>,
     /// When its host refused us last.
     pub host_refused: Option<Time>,
+    /// What [`Polls::go_on`] was given.
+    pub ways: Vec<Way>,
 }
 
 impl Polls {
@@ -52,6 +57,7 @@ impl Polls {
             queue: Queue::new(settings.fetch.budget(), settings.hosts.clone()),
             running: HashMap::new(),
             hosts: HashMap::new(),
+            ways: HashMap::new(),
             concurrency: settings.fetch.concurrency,
             ready: None,
         }
@@ -69,16 +75,27 @@ impl Polls {
         let stays = |name: &String| full_text::row_of(name).map_or_else(|| stays(name), |_| Some(name.clone()));
         under_new_names(&mut self.running, stays);
         under_new_names(&mut self.hosts, stays);
+        under_new_names(&mut self.ways, stays);
     }
 
     pub fn remove(&mut self, source: &str) {
         self.queue.remove(source);
+        self.ways.remove(source);
     }
 
     /// Let `source` wait until `due`; `bucket`: of its configured URL, unless another one is known to be asked.
     pub fn push(&mut self, source: &str, bucket: impl FnOnce() -> String, due: Time) {
         let bucket = self.hosts.get(source).cloned().unwrap_or_else(|| bucket().into());
+        self.ways.remove(source);
         self.queue.push(source, &bucket, due);
+    }
+
+    /// Let `source` wait for the host to which redirects have led it, so that no budget is passed by; `ways`: that of
+    /// each request that has not come to its end, the last one next.
+    pub fn go_on(&mut self, source: &str, ways: Vec<Way>, now: Time) {
+        let Some(way) = ways.last() else { return };
+        self.queue.push(source, &queue::bucket(way.url()), now);
+        self.ways.insert(source.to_owned(), ways);
     }
 
     /// The bucket of the URL that is really asked.
@@ -93,8 +110,9 @@ impl Polls {
         self.queue.holds(source)
     }
 
-    pub fn is_running(&self, source: &str) -> bool {
-        self.running.contains_key(source)
+    /// Is it being asked, or on its way to another host?
+    pub fn is_under_way(&self, source: &str) -> bool {
+        self.running.contains_key(source) || self.ways.contains_key(source)
     }
 
     /// Sources that wait for their time or their host.
@@ -118,7 +136,8 @@ impl Polls {
                 let host_refused = self.queue.refused_at(&bucket);
                 let running = Running { bucket, started: now, since: clock, troubled: troubled(&source) };
                 self.running.insert(source.to_string(), running);
-                Some(Start { source, host_refused })
+                let ways = self.ways.remove(&*source).unwrap_or_default();
+                Some(Start { source, host_refused, ways })
             }
             Next::WaitUntil(time) => {
                 self.ready = Some(time);

@@ -15,7 +15,7 @@ use crate::changes::{self, Situation};
 use crate::config::settings::{Place, Source, holds_secret, without_secrets};
 use crate::duplicates::Clues;
 use crate::fetch::folder::FolderChanged;
-use crate::fetch::http::{Answer, Document, FetchError, Hop, Request};
+use crate::fetch::http::{Answer, Document, FetchError, Hop, Request, Way};
 use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, Refreshed};
 use crate::parse::{self, Limits};
@@ -78,6 +78,8 @@ pub struct Refreshing {
     pub again: Option<Duration>,
     /// A web page, whose feed is looked for by the next poll: nothing has come of it yet.
     pub searching: bool,
+    /// A redirect leads to another host, which is asked in its turn: nothing has come of it yet.
+    pub way: Option<Way>,
 }
 
 /// A host that did not answer as it should.
@@ -92,7 +94,7 @@ pub struct Refused {
 
 impl Refreshing {
     pub(super) fn ended(source: Arc<Source>, result: Result<Done, RefreshError>, next: NextPoll) -> Refreshing {
-        Refreshing { source, result, next, bucket: None, refused: None, again: None, searching: false }
+        Refreshing { source, result, next, bucket: None, refused: None, again: None, searching: false, way: None }
     }
 
     /// Whom the next poll asks.
@@ -150,12 +152,14 @@ impl Done {
 }
 
 /// What whoever starts a refresh has to say about it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Wish {
     /// Files that are missing were meant to be.
     pub confirm_missing: bool,
     /// When its host refused us last, whichever of its sources asked.
     pub host_refused: Option<Time>,
+    /// Where redirects have led it already.
+    pub way: Option<Way>,
 }
 
 impl Newsdesk {
@@ -170,7 +174,7 @@ impl Newsdesk {
         match &source.place {
             Place::Feed(configured) => {
                 state.poll.limited_at = state.poll.limited_at.max(wish.host_refused);
-                self.refresh_feed(&source, configured, row, state, now).await
+                self.refresh_feed(&source, configured, row, state, wish.way, now).await
             }
             Place::Folder(root) => {
                 let root = root.clone();
@@ -185,6 +189,7 @@ impl Newsdesk {
         configured: &Url,
         row: i64,
         mut state: SourceState,
+        way: Option<Way>,
         now: Time,
     ) -> Refreshing {
         let source = source.clone();
@@ -201,9 +206,16 @@ impl Newsdesk {
             keep: self.shared_hosts.contains(&source.name),
             ..Request::feed(&url, self.settings.fetch.max_body)
         };
-        let answer = self.door.get(request).await;
+        // Of another address nothing is known that would lead on.
+        let way = way.filter(|way| way.is_from(&url)).unwrap_or_else(|| Way::to(&url));
+        let answer = self.door.go_on(request, way).await;
         let now = super::now().max(now);
         match answer {
+            Ok(Answer::Elsewhere(way)) => {
+                let next = NextPoll { at: now, reason: "a redirect leads to another host".to_owned() };
+                let done = Done { words: "a redirect, followed".to_owned(), ..Done::default() };
+                Refreshing { way: Some(way), ..Refreshing::ended(source, Ok(done), next) }
+            }
             Ok(Answer::NotModified(answer)) => {
                 state.validators = answer.validators;
                 state.http_status = Some(304);

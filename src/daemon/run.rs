@@ -1,5 +1,6 @@
 //! The loop: due sources start, finished ones are written down, what changed is published, wishes are answered.
 
+mod appointments;
 mod folders;
 mod publishing;
 mod pushes;
@@ -29,6 +30,7 @@ use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
 use crate::schedule::{self, queue};
 use crate::store::{SourceState, StoreError};
+use appointments::Appointments;
 use folders::{FolderState, watch_folders};
 use publishing::{Publishing, published};
 use reading::Reading;
@@ -196,8 +198,7 @@ struct Loop {
     reload: Reload,
     watcher: Option<Watcher>,
     polls: Polls,
-    /// Folders by the time of their next scan.
-    folders_due: BTreeSet<(Time, String)>,
+    appointments: Appointments,
     folders: HashMap<String, FolderState>,
     running: JoinSet<Refreshing>,
     reading: Reading,
@@ -211,7 +212,6 @@ struct Loop {
     last_tick: Instant,
     /// When tombstones go out.
     tombstones: BTreeSet<Time>,
-    next_retention: Option<Time>,
     /// When the first of the stories that wait for better copies is to be chosen.
     settles: Option<Time>,
     waiting: Vec<Waiting>,
@@ -226,11 +226,13 @@ struct Loop {
 
 impl Loop {
     fn new(newsdesk: Newsdesk) -> Loop {
+        let mut appointments = Appointments::default();
+        appointments.replan(&newsdesk.settings.schedule.retention, now());
         Loop {
             reload: Reload::default(),
             watcher: None,
             polls: Polls::new(&newsdesk.settings),
-            folders_due: BTreeSet::new(),
+            appointments,
             folders: HashMap::new(),
             running: JoinSet::new(),
             reading: Reading::default(),
@@ -241,7 +243,6 @@ impl Loop {
             last_publication: None,
             last_tick: Instant::now(),
             tombstones: BTreeSet::new(),
-            next_retention: newsdesk.settings.schedule.retention.after(now()),
             settles: None,
             waiting: Vec::new(),
             wishes: HashMap::new(),
@@ -292,37 +293,30 @@ impl Loop {
     fn push(&mut self, source: &Source, due: Time) {
         match &source.place {
             Place::Feed(url) => self.polls.push(&source.name, || queue::bucket(url), due),
-            Place::Folder(_) => {
-                self.folders_due.retain(|(_, name)| *name != source.name);
-                self.folders_due.insert((due, source.name.clone()));
-            }
+            Place::Folder(_) => self.appointments.scan(&source.name, due),
         }
     }
 
     /// Start whatever may start now.
     fn start_due(&mut self) {
-        let now = now();
-        while let Some((due, name)) = self.folders_due.first().cloned() {
-            if due > now {
-                break;
-            }
-            self.folders_due.pop_first();
+        while let Some(name) = self.appointments.due_folder(now()) {
             self.start_folder(&name, None);
         }
         // A second between two requests is a whole one.
         let (now, clock) = (Utc::now(), Instant::now());
-        while let Some(Start { source, host_refused }) =
+        while let Some(Start { source, host_refused, mut ways }) =
             self.polls.start(now, clock, |source| self.failing.contains_key(source))
         {
             if let Some(row) = full_text::row_of(&source) {
-                self.start_pages(&source, row);
+                self.start_pages(&source, row, ways);
                 continue;
             }
             let Some(source) = self.newsdesk.source(&source).cloned() else { continue };
             if self.waits_for_push(&source) {
                 continue;
             }
-            self.spawn(source, None, Wish { host_refused, ..Wish::default() }, Duration::ZERO);
+            let wish = Wish { host_refused, way: ways.pop(), ..Wish::default() };
+            self.spawn(source, None, wish, Duration::ZERO);
         }
         if self.publication_due().is_some_and(|due| due <= Instant::now()) {
             self.start_publication();
@@ -366,6 +360,10 @@ impl Loop {
         }
         if self.polls.finished(&source.name, refreshing.refused.as_ref(), Utc::now()) {
             self.remember_hosts();
+        }
+        if let Some(way) = refreshing.way.take() {
+            self.polls.go_on(&source.name, vec![way], Utc::now());
+            return self.start_pushes();
         }
         if let Some(bucket) = &refreshing.bucket {
             self.polls.asks(&source.name, bucket);
@@ -444,8 +442,7 @@ impl Loop {
                 }
             }
         }
-        if self.next_retention.is_some_and(|due| due <= now) {
-            self.next_retention = self.newsdesk.settings.schedule.retention.after(now);
+        if self.appointments.retention_is_due(&self.newsdesk.settings.schedule.retention, now) {
             let newsdesk = self.newsdesk.clone();
             // In small batches, each a write of its own, so that nobody waits for it.
             self.aside.spawn(async move { newsdesk.retire(now).await });
@@ -463,12 +460,10 @@ impl Loop {
         let (wall, clock) = (Utc::now(), Instant::now());
         let at = |time: Time| clock + (time - wall).to_std().unwrap_or_default();
         let feeds = self.polls.wake(wall, clock);
-        let folders = self.folders_due.first().map(|(time, _)| at(*time));
+        let appointments = self.appointments.next().map(at);
         let tombstones = self.tombstones.first().copied().map(at);
-        let retention = self.next_retention.map(at);
         let settles = self.settles.map(at);
-        let wakes =
-            [feeds, folders, tombstones, retention, settles, self.publication_due(), Some(self.last_tick + TICK)];
+        let wakes = [feeds, appointments, tombstones, settles, self.publication_due(), Some(self.last_tick + TICK)];
         wakes.into_iter().flatten().min().unwrap_or(clock).min(clock + LONGEST_SLEEP)
     }
 

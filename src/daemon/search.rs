@@ -15,7 +15,7 @@ use super::Newsdesk;
 use super::refresh::{Done, Refreshing};
 use super::work::blocking;
 use crate::config::settings::{FetchSettings, Place, Source, without_secrets};
-use crate::fetch::http::{Answer, Document, Door, FetchError, Request};
+use crate::fetch::http::{Answer, Document, Door, FetchError, Request, Way};
 use crate::model::Time;
 use crate::parse::discover::{self, Candidate};
 use crate::parse::{self, Limits, NotAFeed, ParsedFeed};
@@ -131,11 +131,18 @@ pub async fn discover(
     let mut pace = Pace { interval: settings.host_interval, last: HashMap::new() };
     loop {
         let asked = found.ask(page).clone();
-        pace.wait_for(&asked).await;
-        let answer = door.get(Request { url: &asked, keep: true, ..request.clone() }).await;
+        let mut way = Way::to(&asked);
+        let answer = loop {
+            pace.wait_for(way.url()).await;
+            match door.go_on(Request { url: &asked, keep: true, ..request.clone() }, way).await {
+                Ok(Answer::Elsewhere(further)) => way = further,
+                Ok(Answer::NotModified(_)) => return Err(DiscoverError::NotModified),
+                Ok(Answer::Document(document)) => break Ok(document),
+                Err(cause) => break Err(cause),
+            }
+        };
         let (step, cause) = match answer {
-            Ok(Answer::NotModified(_)) => return Err(DiscoverError::NotModified),
-            Ok(Answer::Document(document)) => {
+            Ok(document) => {
                 let document = Arc::new(document);
                 match read(document.clone()).await {
                     (Ok(feed), _) => {

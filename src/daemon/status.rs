@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use url::Url;
+
 use super::{Newsdesk, now, pages};
-use crate::config::settings::Place;
+use crate::config::settings::{Place, holds_secret};
 use crate::model::Time;
 use crate::render::discreet::discreet;
 use crate::render::{page, troubles};
 use crate::schedule::{Health, health};
-use crate::store::{Activity, SourceRow, Spells, StoreError};
+use crate::store::{Activity, PageCounts, SourceRow, Spells, StoreError};
 
 /// Rows on one page of the status.
 const ROWS: usize = 250;
@@ -41,6 +43,7 @@ impl Newsdesk {
     async fn make_status_page(&self, number: usize, now: Time) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.store.sources().await?;
         let mut activity = self.store.activity(rows.iter().map(|row| row.row).collect(), now).await?;
+        let pages = self.store.page_counts().await?;
         let mut rows: Vec<(Health, SourceRow, Activity)> = rows
             .into_iter()
             .map(|row| {
@@ -60,7 +63,12 @@ impl Newsdesk {
         let page = page::StatusPage {
             site: pages::site(self),
             counts: counts.into_iter().map(|(health, count)| (mark(health), count)).collect(),
-            sources: rows.iter().skip((number - 1) * ROWS).take(ROWS).map(|row| self.status_row(row, now)).collect(),
+            sources: rows
+                .iter()
+                .skip((number - 1) * ROWS)
+                .take(ROWS)
+                .map(|row| self.status_row(row, pages.get(&row.1.row), now))
+                .collect(),
             notices: self.public_notices(),
             pager: page::Pager {
                 newer: (number > 1).then(|| path(number - 1)),
@@ -70,7 +78,12 @@ impl Newsdesk {
         Ok(Some(page::status_page(&page).into()))
     }
 
-    fn status_row(&self, (health, row, activity): &(Health, SourceRow, Activity), now: Time) -> page::SourceRow {
+    fn status_row(
+        &self,
+        (health, row, activity): &(Health, SourceRow, Activity),
+        pages: Option<&PageCounts>,
+        now: Time,
+    ) -> page::SourceRow {
         let private = self.is_private(&row.name);
         let link = row.origin.as_ref().and_then(|origin| origin.link.clone().or_else(|| origin.feed.clone()));
         page::SourceRow {
@@ -91,10 +104,22 @@ impl Newsdesk {
             next_poll: row.state.next_poll,
             // It may name a hub.
             why: self.public_words(&row.name, &row.state.next_reason),
+            advice: self.public_advice(row),
             entries: row.entries,
+            full_text: pages.map(PageCounts::to_string),
             newest: row.newest,
             days: activity.days.clone(),
         }
+    }
+
+    /// The line that its owner should write; where the address is not for everybody, only that there is one.
+    fn public_advice(&self, row: &SourceRow) -> Option<String> {
+        let configured = Url::parse(&row.place).ok()?;
+        let (url, why) = row.state.poll.suggestion(&configured)?;
+        Some(match self.is_private(&row.name) || holds_secret(url) {
+            true => format!("newsdesk status has the line to change ({why})"),
+            false => format!("write url = \"{url}\" ({why})"),
+        })
     }
 
     /// In public by name only; of a source that is configured no more nobody knows whether it was.

@@ -66,8 +66,8 @@ pub enum Trouble {
     Dns(#[source] Cause),
     #[error("no connection; its server is down, or a firewall stands between")]
     Connect(#[source] Cause),
-    #[error("no secure connection; its certificate or this machine's ca-certificates are to blame")]
-    Tls(#[source] Cause),
+    #[error("no secure connection; {advice}")]
+    Tls { advice: &'static str, source: Cause },
     #[error("{what} took longer than {after:?}; it is asked again later")]
     Timeout { what: &'static str, after: std::time::Duration },
     #[error("it is larger than {limit} bytes; if that is right, raise max-body under [fetch]")]
@@ -105,7 +105,7 @@ impl Trouble {
             Trouble::Status { .. } => Failure::UnexpectedStatus,
             Trouble::Dns(_) => Failure::Dns,
             Trouble::Connect(_) => Failure::Connect,
-            Trouble::Tls(_) => Failure::Tls,
+            Trouble::Tls { .. } => Failure::Tls,
             Trouble::Timeout { .. } => Failure::Timeout,
             Trouble::TooLarge { .. } | Trouble::Coding(CodingError::TooLarge(_)) => Failure::TooLarge,
             Trouble::Coding(CodingError::CutShort(_)) | Trouble::CutShort(_) => Failure::CutShort,
@@ -126,6 +126,28 @@ impl From<CodingError> for Trouble {
             CodingError::TooLarge(limit) => Trouble::TooLarge { limit },
             other => Trouble::Coding(other),
         }
+    }
+}
+
+/// What to do where no secure connection came about.
+pub(super) fn tls_advice(error: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError as Bad, Error};
+    match error {
+        Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "nobody whom this machine trusts vouches for its certificate; if it is one of your own, add its authority to \
+             this machine's ca-certificates"
+        }
+        Error::InvalidCertificate(
+            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
+        ) => "its certificate is out of date, or the clock of this machine is wrong",
+        Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "its certificate is for another name; check the address"
+        }
+        Error::InvalidCertificate(_) => "its certificate proves nothing; its owner has to mend it",
+        Error::General(_) => {
+            "whom this machine trusts cannot be read; install ca-certificates, newsdesk doctor looks at them"
+        }
+        _ => "its server speaks TLS in another way, or not at all; check the address and its port",
     }
 }
 

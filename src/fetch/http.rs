@@ -1,4 +1,5 @@
-//! The one door to the network: a GET through the guard, within limits and deadlines, with redirects followed by hand.
+//! The one door to the network: a GET through the guard, within limits and deadlines, with redirects followed by hand and
+//! handed back where they lead to a host with a budget of its own.
 //!
 //! No cookies, no Referer, no proxy but a configured one, no forged browser. What the door does not know it does not
 //! guess: 200 and 304 are success, everything else is a [`FetchError`] in words.
@@ -19,15 +20,15 @@ use url::{Host, Url};
 use super::address::{self, AllowNetwork};
 use super::coding::{self, Body};
 pub use super::error::FetchError;
-use super::error::{Cause, Trouble, shown};
+use super::error::{Cause, Trouble, shown, tls_advice};
 use super::head;
 pub use super::head::Validators;
 pub use super::names::Names;
 use super::names::{Guard, NameError, PORT};
 use super::trust;
 use crate::config::settings::{Credentials, FetchSettings, Secret};
-use crate::schedule::Freshness;
 pub use crate::schedule::moved::Hop;
+use crate::schedule::{Freshness, queue};
 
 /// What is accepted where a feed is wanted.
 pub const ACCEPT_FEED: &str = "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, \
@@ -100,6 +101,8 @@ impl<'a> Request<'a> {
 pub enum Answer {
     NotModified(NotModified),
     Document(Document),
+    /// A redirect leads to a host with a budget of its own: it is asked by [`Door::go_on`], once it may be.
+    Elsewhere(Way),
 }
 
 /// 304: what is remembered is still right.
@@ -197,9 +200,15 @@ impl Door {
         })
     }
 
-    /// Asks, follows redirects, reads to the end. In all it takes no longer than `total_timeout`.
+    /// Asks, follows redirects as far as the budget of one host reaches, reads to the end. In all it takes no longer than
+    /// `total_timeout`.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
-        let mut way = Way { first: None, url: clean(request.url), hops: Vec::new() };
+        let way = Way::to(request.url);
+        self.go_on(request, way).await
+    }
+
+    /// The same from where redirects have led already.
+    pub async fn go_on(&self, request: Request<'_>, mut way: Way) -> Result<Answer, FetchError> {
         let limit = self.shared.settings.total_timeout;
         let answer = match tokio::time::timeout(limit, self.follow(&request, &mut way)).await {
             Ok(answer) => answer,
@@ -215,7 +224,15 @@ impl Door {
             let now = Utc::now();
             match response.status().as_u16() {
                 // The body of a redirect stays unread.
-                status @ (301 | 302 | 303 | 307 | 308) => way.turn(status, response.headers())?,
+                status @ (301 | 302 | 303 | 307 | 308) => {
+                    let bucket = queue::bucket(&way.url);
+                    way.turn(status, response.headers())?;
+                    if queue::bucket(&way.url) != bucket {
+                        // Nobody waits for a host that is not contacted.
+                        self.judge(&way.url)?;
+                        return Ok(Answer::Elsewhere(way.clone()));
+                    }
+                }
                 200 => return self.read(request, way, response).await.map(Answer::Document),
                 304 => {
                     let known = known.ok_or(Trouble::UnaskedNotModified)?;
@@ -294,7 +311,8 @@ impl Door {
 }
 
 /// How far redirects have led.
-struct Way {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
     /// What was asked first, once a redirect has led away from it.
     first: Option<Url>,
     url: Url,
@@ -302,6 +320,21 @@ struct Way {
 }
 
 impl Way {
+    /// The way that begins there.
+    pub fn to(url: &Url) -> Way {
+        Way { first: None, url: clean(url), hops: Vec::new() }
+    }
+
+    /// Whom it leads to.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Did it begin there?
+    pub fn is_from(&self, url: &Url) -> bool {
+        *self.first.as_ref().unwrap_or(&self.url) == clean(url)
+    }
+
     fn turn(&mut self, status: u16, head: &HeaderMap) -> Result<(), Trouble> {
         let refused = |why: &str| Err(Trouble::Redirect(format!("its redirect ({status}) {why}; check the address")));
         let Some(target) = head::lenient(head, header::LOCATION) else { return refused("leads nowhere") };
@@ -441,8 +474,8 @@ pub(super) fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Troub
             Some(_) => return Trouble::Dns(Cause::from(error)),
             None => {}
         }
-        if is_tls(here) {
-            return Trouble::Tls(Cause::from(error));
+        if let Some(advice) = tls(here).map(tls_advice) {
+            return Trouble::Tls { advice, source: Cause::from(error) };
         }
         cause = here.source();
     }
@@ -450,11 +483,11 @@ pub(super) fn refusal(error: reqwest::Error, connect_timeout: Duration) -> Troub
 }
 
 /// An I/O error hides what it was made of from `source`, and may be made of another one.
-fn is_tls(mut error: &(dyn std::error::Error + 'static)) -> bool {
+fn tls<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
         error = inner;
     }
-    error.is::<rustls::Error>()
+    error.downcast_ref()
 }
 
 pub(super) fn cut_short(error: reqwest::Error) -> Trouble {

@@ -1,8 +1,8 @@
 //! Names into addresses, for the connector: only judged ones come out, and those very ones are dialled, so that a name
 //! cannot be public when it is judged and private when it is dialled.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -17,16 +17,18 @@ tokio::task_local! {
 }
 
 /// Who knows the addresses of names.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Names {
     /// The machine's resolver.
     System,
-    /// A fixed table: nothing else resolves.
-    Table(BTreeMap<String, Vec<IpAddr>>),
+    /// Somebody in its place; where he has no address, the name is unknown.
+    Told(Arc<Tell>),
 }
 
+/// The addresses of a name.
+pub type Tell = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
+
 /// Resolves names for the connector, and lets only judged addresses out: those very addresses are dialled.
-#[derive(Debug)]
 pub(super) struct Guard {
     pub names: Names,
     pub allow: Vec<AllowNetwork>,
@@ -39,7 +41,7 @@ impl Resolve for Guard {
         let allow = self.allow.clone();
         let known = match &self.names {
             Names::System => None,
-            Names::Table(table) => Some(table.get(name.as_str()).cloned().unwrap_or_default()),
+            Names::Told(tell) => Some(tell(name.as_str())),
         };
         Box::pin(async move {
             let found = match known {
@@ -77,4 +79,50 @@ pub(super) enum NameError {
     Lookup(#[source] std::io::Error),
     #[error("{0}")]
     Refused(address::Refused),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What of these addresses the connector is given to dial, or why nothing.
+    fn check(found: &[&str], port: u16, dialled: Result<&[&str], &str>) {
+        let parsed = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let (addresses, allow) = (parsed(found), vec!["127.0.0.1:8080".parse().unwrap()]);
+        let guard = Guard { names: Names::Told(Arc::new(move |_| addresses.clone())), allow };
+        let resolving = PORT.sync_scope(port, || guard.resolve("name.test".parse().unwrap()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        match (runtime.block_on(resolving), dialled) {
+            (Ok(given), Ok(expected)) => {
+                assert_eq!(given.map(|address| address.ip()).collect::<Vec<_>>(), parsed(expected), "{found:?}");
+            }
+            (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{found:?}: {error}"),
+            (given, _) => panic!("{found:?}: {:?}", given.map(Iterator::collect::<Vec<_>>)),
+        }
+    }
+
+    #[test]
+    fn of_good_and_bad_addresses_only_the_good_are_dialled() {
+        check(&["8.8.8.8", "2600::1"], 443, Ok(&["8.8.8.8", "2600::1"]));
+        let mixed = ["10.0.0.1", "8.8.8.8", "::1", "169.254.169.254", "::ffff:192.168.0.1", "2600::1", "fe80::1"];
+        check(&mixed, 443, Ok(&["8.8.8.8", "2600::1"]));
+        check(&["64:ff9b::808:808", "64:ff9b::a00:1", "2002:a00:1::1"], 443, Ok(&["64:ff9b::808:808"]));
+        check(&["10.0.0.1", "::1"], 443, Err("10.0.0.1 is a private address"));
+        check(&[], 443, Err("no address is known"));
+    }
+
+    #[test]
+    fn a_network_that_is_allowed_for_one_port_is_dialled_at_that_port() {
+        check(&["127.0.0.1", "127.0.0.2"], 8080, Ok(&["127.0.0.1"]));
+        check(&["::ffff:127.0.0.1"], 8080, Ok(&["::ffff:127.0.0.1"]));
+        check(&["127.0.0.1", "8.8.8.8"], 80, Ok(&["8.8.8.8"]));
+        check(&["127.0.0.1"], 80, Err("127.0.0.1 is a loopback address"));
+    }
+
+    #[test]
+    fn a_name_with_a_thousand_addresses_is_tried_at_a_few() {
+        let many: Vec<String> = (0..1000).map(|n| format!("8.8.{}.{}", n / 250, n % 250)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        check(&many, 443, Ok(&many[..ADDRESSES]));
+    }
 }

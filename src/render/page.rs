@@ -197,8 +197,12 @@ pub struct SourceRow {
     pub next_poll: Option<Time>,
     /// Why then.
     pub why: String,
+    /// What its owner should write into the configuration instead of what stands there.
+    pub advice: Option<String>,
     /// Entries in the store.
     pub entries: u64,
+    /// How far the pages behind them are; `None`: its full texts are not asked for.
+    pub full_text: Option<String>,
     /// When the newest of them came out.
     pub newest: Option<Time>,
     /// Entries by day, oldest first, today last; none where nothing is known.

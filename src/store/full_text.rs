@@ -5,6 +5,7 @@
 //! the entry itself, by which the next document is compared, is what the feed said.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -48,6 +49,14 @@ pub struct PageCounts {
     pub without: u64,
     /// Of the newest entry that has any.
     pub trouble: Option<String>,
+}
+
+/// How far they are; the trouble is not for everybody.
+impl fmt::Display for PageCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PageCounts { taken, waiting, without, trouble: _ } = self;
+        write!(f, "{taken} texts taken from pages, {waiting} waiting, {without} as the feed has them")
+    }
 }
 
 impl Store {

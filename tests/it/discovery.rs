@@ -143,6 +143,12 @@ fn try_shows_the_feed_of_a_page() {
     }
     let json = desk.run(&["try", "--json", page.as_str()]).json();
     assert_eq!(json["found"], desk.origin.url("/blog/feed.atom").as_str());
+    // A page that is another host's by now.
+    let there = format!("http://localhost:{}/blog/", desk.origin.address.port());
+    desk.origin.redirect("/left", 301, &there);
+    let left = desk.origin.url("/left");
+    let json = desk.run(&["try", "--json", left.as_str()]).json();
+    assert_eq!(json["found"], format!("{there}feed.atom"));
     let none = desk.origin.url("/nothing");
     desk.origin.answer("/nothing", 200, &[], "<!doctype html><title>Nothing</title>");
     let ran = desk.run(&["try", none.as_str()]);

@@ -1,10 +1,7 @@
 //! One request through the door whose answer counts whatever it is: what hubs and subscribers send each other.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
 use newsdesk::fetch::exchange::{Exchange, FORM};
-use newsdesk::fetch::http::{Door, Names};
+use newsdesk::fetch::http::Door;
 use newsdesk::schedule::Failure;
 use url::Url;
 
@@ -20,9 +17,7 @@ fn get(url: &Url) -> Exchange<'_> {
 async fn a_callback_is_judged_where_it_is_dialled() {
     let origin = Origin::start().await;
     let strict = newsdesk::config::settings::FetchSettings { allow_networks: Vec::new(), ..http::settings() };
-    let here: Vec<IpAddr> = vec!["127.0.0.1".parse().unwrap()];
-    let table = Names::Table(BTreeMap::from([("rebound.test".to_owned(), here)]));
-    let door = Door::with_names(&strict, None, table).unwrap();
+    let door = Door::with_names(&strict, None, http::names(&[("rebound.test", &["127.0.0.1"])])).unwrap();
     for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "rebound.test"] {
         let url = Url::parse(&format!("http://{host}:{}/callback", origin.address.port())).unwrap();
         let post = Exchange { post: Some(("x".into(), FORM)), ..get(&url) };

@@ -153,6 +153,24 @@ fn what_robots_txt_says_holds() {
 }
 
 #[test]
+fn a_page_that_leads_to_another_host_is_read_as_that_host_allows() {
+    let (desk, elsewhere) = (desk("full-text = true"), Desk::new());
+    desk.origin.answer("/feed", 200, &[], feed(&desk, &[("open", "Teaser."), ("closed", "Teaser.")]));
+    desk.origin.redirect("/robots.txt", 301, elsewhere.origin.url("/rules"));
+    elsewhere.origin.answer("/rules", 200, &[], "").answer("/robots.txt", 200, &[], "User-agent: *\nDisallow: /closed");
+    for path in ["/open", "/closed"] {
+        desk.origin.redirect(path, 302, elsewhere.origin.url(path));
+        elsewhere.origin.answer(path, 200, &[], page("Text"));
+    }
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    let robots = "its robots.txt asks to leave this page alone";
+    assert_eq!(pages(&desk), format!("1 texts taken from pages, 0 waiting, 1 as the feed has them; last: {robots}"));
+    let here = ["/robots.txt", "/open", "/closed"].map(|path| desk.origin.count(path));
+    let there = ["/rules", "/robots.txt", "/open", "/closed"].map(|path| elsewhere.origin.count(path));
+    assert_eq!((here, there), ([1, 1, 1], [1, 1, 1, 0]));
+}
+
+#[test]
 fn a_robots_txt_that_cannot_be_read_forbids_for_now() {
     let desk = desk("full-text = true");
     desk.origin.answer("/robots.txt", 500, &[], "");

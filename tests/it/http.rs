@@ -1,13 +1,12 @@
 //! The door against a misbehaving origin: every limit, every redirect, every coding, every way to be refused.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use newsdesk::config::settings::{Credentials, FetchSettings, Secret};
-use newsdesk::fetch::http::{Answer, Document, Door, FetchError, Names, NotModified, Request, Validators};
+use newsdesk::fetch::http::{Answer, Document, Door, FetchError, Names, NotModified, Request, Validators, Way};
 use newsdesk::schedule::Failure;
 use url::Url;
 
@@ -48,8 +47,29 @@ pub fn door() -> Door {
     DOOR.clone()
 }
 
+/// Names with their addresses, and no others.
+pub fn names(table: &[(&str, &[&str])]) -> Names {
+    let parsed = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+    let table: Vec<_> = table.iter().map(|(name, addresses)| (name.to_string(), parsed(addresses))).collect();
+    Names::Told(Arc::new(move |name| {
+        let found = table.iter().find(|(known, _)| known == name);
+        found.map(|(_, addresses)| addresses.clone()).unwrap_or_default()
+    }))
+}
+
+/// All the way, with no queue of hosts between.
+pub async fn go(door: &Door, request: Request<'_>) -> Result<Answer, FetchError> {
+    let mut way = Way::to(request.url);
+    loop {
+        match door.go_on(request.clone(), way).await {
+            Ok(Answer::Elsewhere(further)) => way = further,
+            other => return other,
+        }
+    }
+}
+
 async fn get(url: &Url) -> Result<Answer, FetchError> {
-    door().get(Request::feed(url, LIMIT)).await
+    go(&door(), Request::feed(url, LIMIT)).await
 }
 
 async fn document(url: &Url) -> Document {
@@ -100,9 +120,9 @@ fn zstded(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
 
-type Encode = fn(&[u8]) -> Vec<u8>;
+pub type Encode = fn(&[u8]) -> Vec<u8>;
 
-const CODINGS: [(&str, Encode); 6] = [
+pub const CODINGS: [(&str, Encode); 6] = [
     ("gzip", gzipped),
     ("x-gzip", gzipped),
     ("deflate", zlibbed),
@@ -238,6 +258,20 @@ async fn redirects_are_followed_by_hand() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_another_host_comes_back_for_its_turn() {
+    let (home, other) = (Origin::start().await, Origin::start_at("127.0.0.2:0").await);
+    home.redirect("/a", 301, "/b").redirect("/b", 302, other.url("/c"));
+    other.redirect("/c", 308, "/d").answer("/d", 200, &[], "there");
+    let url = home.url("/a");
+    let Ok(Answer::Elsewhere(way)) = door().get(Request::feed(&url, LIMIT)).await else { panic!() };
+    assert_eq!((way.url(), home.count("/b"), other.connections()), (&other.url("/c"), 1, 0));
+    assert!(way.is_from(&home.url("/a#top")) && !way.is_from(way.url()));
+    let Ok(Answer::Document(found)) = door().go_on(Request::feed(&url, LIMIT), way).await else { panic!() };
+    assert_eq!(found.hops.iter().map(|hop| hop.status).collect::<Vec<_>>(), [301, 302, 308], "hops add up");
+    assert_eq!((home.count("/a"), home.count("/b")), (1, 1), "nobody is asked twice");
+}
+
+#[tokio::test]
 async fn redirects_that_lead_nowhere() {
     let origin = Origin::start().await;
     origin.redirect("/self", 301, "/self").redirect("/a", 302, "/b").redirect("/b", 302, "/a");
@@ -268,7 +302,7 @@ async fn credentials_and_headers_go_to_the_configured_origin_only() {
     let credentials = Credentials { username: "me".to_owned(), password: Secret("word".to_owned()) };
     let url = home.url("/feed");
     let request = Request { headers: &headers, credentials: Some(&credentials), ..Request::feed(&url, LIMIT) };
-    door().get(request).await.unwrap();
+    go(&door(), request).await.unwrap();
     assert_eq!(home.asked()[0].field("authorization"), Some("Basic bWU6d29yZA=="));
     assert_eq!(home.asked()[0].field("x-key"), Some("s3cret"));
     assert_eq!(other.asked()[0].field("authorization"), None);
@@ -278,7 +312,7 @@ async fn credentials_and_headers_go_to_the_configured_origin_only() {
     // An adopted redirect is asked itself, but is not who the operator trusts.
     let adopted = other.url("/feed");
     let request = Request { url: &adopted, configured: &url, headers: &headers, ..Request::feed(&url, LIMIT) };
-    door().get(request).await.unwrap();
+    go(&door(), request).await.unwrap();
     assert_eq!(other.asked()[1].field("x-key"), None);
 }
 
@@ -508,12 +542,9 @@ async fn refused_addresses_are_never_dialled() {
     let origin = Origin::start().await;
     let port = origin.address.port();
     let strict = FetchSettings { allow_networks: Vec::new(), ..settings() };
-    let table: BTreeMap<String, Vec<IpAddr>> = BTreeMap::from([
-        ("loop.test".to_owned(), vec!["127.0.0.1".parse().unwrap()]),
-        ("mapped.test".to_owned(), vec!["::ffff:127.0.0.1".parse().unwrap(), "::1".parse().unwrap()]),
-        ("empty.test".to_owned(), Vec::new()),
-    ]);
-    let door = Door::with_names(&strict, None, Names::Table(table.clone())).unwrap();
+    let table =
+        names(&[("loop.test", &["127.0.0.1"]), ("mapped.test", &["::ffff:127.0.0.1", "::1"]), ("empty.test", &[])]);
+    let door = Door::with_names(&strict, None, table.clone()).unwrap();
     let spellings = [
         "127.0.0.1",
         "2130706433",
@@ -546,7 +577,7 @@ async fn refused_addresses_are_never_dialled() {
     let other = Origin::start().await;
     let allowed = format!("127.0.0.1:{port}").parse().unwrap();
     let settings = FetchSettings { allow_networks: vec![allowed], ..settings() };
-    let door = Door::with_names(&settings, None, Names::Table(table)).unwrap();
+    let door = Door::with_names(&settings, None, table).unwrap();
     origin.answer("/feed", 200, &[], "x").redirect("/away", 302, other.url("/"));
     origin.redirect("/name", 302, format!("http://loop.test:{}/", other.address.port()));
     for host in ["127.0.0.1", "loop.test"] {
@@ -555,7 +586,7 @@ async fn refused_addresses_are_never_dialled() {
     }
     for path in ["/away", "/name"] {
         let url = origin.url(path);
-        let error = door.get(Request::feed(&url, LIMIT)).await.unwrap_err();
+        let error = go(&door, Request::feed(&url, LIMIT)).await.unwrap_err();
         assert_eq!(error.kind(), Failure::AddressRefused, "{path}: {error:?}");
         assert_eq!(error.hops.len(), 1);
     }
@@ -583,7 +614,7 @@ async fn a_proxy_is_used_only_when_configured_and_is_judged_itself() {
     let proxy = Origin::start().await;
     proxy.answer("http://feeds.example/atom.xml", 200, &[], "by way of the proxy");
     let settings = FetchSettings { proxy: Some(proxy.url("/")), ..settings() };
-    let door = Door::with_names(&settings, None, Names::Table(BTreeMap::new())).unwrap();
+    let door = Door::with_names(&settings, None, names(&[])).unwrap();
     let url = Url::parse("http://feeds.example/atom.xml").unwrap();
     assert!(matches!(door.get(Request::feed(&url, LIMIT)).await, Ok(Answer::Document(_))));
     let refused = FetchSettings { allow_networks: Vec::new(), ..settings.clone() };

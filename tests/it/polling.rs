@@ -141,6 +141,51 @@ fn a_parked_host_is_left_alone_by_all_its_sources_over_a_restart() {
     assert_eq!(asked(), 2, "one of five, and the marker");
 }
 
+/// The same origin under another name, and in another budget.
+fn elsewhere(desk: &Desk, path: &str) -> String {
+    format!("http://localhost:{}{path}", desk.origin.address.port())
+}
+
+#[test]
+fn a_feed_that_moves_to_another_host_is_followed_there() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/old"));
+    let feed = atom("Wires", &[("tag:w,1", "One", DATE)]);
+    desk.origin.redirect("/old", 301, elsewhere(&desk, "/new")).redirect("/new", 308, "/newer");
+    desk.origin.on("/newer", Behaviour::Tagged { etag: "\"1\"".to_owned(), body: feed.into() });
+    for polls in 1..=3 {
+        let told = update(&desk, "wires");
+        let status = if polls == 1 { 200 } else { 304 };
+        assert_eq!((told["mark"].as_str(), told["http_status"].as_u64()), (Some("well"), Some(status)), "{told}");
+        assert_eq!((desk.origin.count("/old"), desk.origin.count("/newer")), (polls, polls));
+    }
+    let told = update(&desk, "wires");
+    assert!(told["advice"].as_str().unwrap().contains(&elsewhere(&desk, "/newer")), "{told}");
+    assert_eq!((desk.origin.count("/old"), desk.origin.count("/newer")), (3, 4));
+}
+
+#[test]
+fn a_redirect_waits_for_the_host_that_it_leads_to() {
+    let desk = Desk::new();
+    let parked = format!("[[source]]\nname = \"parked\"\nurl = \"{}\"\n", elsewhere(&desk, "/parked"));
+    configure(&desk, &parked);
+    desk.origin.answer("/parked", 429, &[("Retry-After", "3600")], "");
+    assert_eq!(update(&desk, "parked")["http_status"], 429);
+    // Two of another host, the second after the first.
+    desk.origin.redirect("/feed", 302, elsewhere(&desk, "/there"));
+    let now = chrono::Utc::now();
+    let after = |name: &str, seconds: i64| first_poll(name, now).at - now == chrono::TimeDelta::seconds(seconds);
+    let name = |seconds: i64| (0..).map(|n| format!("feed {n}")).find(|name| after(name, seconds)).unwrap();
+    let both = source(&desk, &name(2), "/feed") + &source(&desk, &name(5), "/marker");
+    configure(&desk, &(parked + &both));
+    let daemon = desk.serve();
+    until("both are asked", || (desk.origin.count("/feed") + desk.origin.count("/marker") == 2).then_some(()));
+    assert!(daemon.stop().success());
+    assert_eq!(desk.origin.count("/there"), 0, "its host is parked, whoever is led there");
+    let told = row(&desk.run(&["status", "--json"]).json(), &name(2));
+    assert_eq!((told["failures"].as_u64(), told["stage"].is_null()), (Some(0), true), "that is no failure: {told}");
+}
+
 #[test]
 fn what_is_gone_is_shown_as_gone_and_its_entries_stay() {
     let desk = Desk::new();

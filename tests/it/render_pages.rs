@@ -215,13 +215,18 @@ fn health() -> String {
         since: Some(at("2026-03-27T03:00:00Z")).filter(|_| failures > 0),
         next_poll: Some(at("2026-03-28T10:15:00Z")),
         why: why.into(),
+        advice: None,
         entries: 1234,
+        full_text: None,
         newest: Some(at("2026-03-28T09:15:00Z")).filter(|_| mark != Mark::Waiting),
         days: (0..30).map(|day| if mark == Mark::Waiting { 0 } else { day * day % 7 }).collect(),
     };
     let mut folder = row("articles", Mark::Well, "6 files, nothing new", 0, "watched; re-scanned at 04:10");
     folder.link = None;
     folder.last_try = folder.last_success;
+    let mut moved = row("The Wire", Mark::Well, "304, nothing new", 0, "half of its usual gap of 1 h");
+    moved.advice = Some("write url = \"https://wire.example/atom.xml\" (it has moved for good)".into());
+    moved.full_text = Some("31 texts taken from pages, 2 waiting, 4 as the feed has them".into());
     status_page(&StatusPage {
         site: site(),
         counts: vec![(Mark::Failing, 1), (Mark::Gone, 1), (Mark::Quiet, 1), (Mark::Waiting, 1), (Mark::Well, 2)],
@@ -231,7 +236,7 @@ fn health() -> String {
             row("Monthly", Mark::Quiet, "304, nothing new", 0, "silent for 12 days"),
             row("أخبار", Mark::Waiting, "", 0, "first poll"),
             folder,
-            row("The Wire", Mark::Well, "304, nothing new", 0, "half of its usual gap of 1 h"),
+            moved,
         ],
         notices: vec![
             "politics: one entry of “The Wire” was left out of the feeds: its link is not an absolute URL".into(),

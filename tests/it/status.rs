@@ -88,6 +88,45 @@ fn quiet_is_told_from_broken_and_nobody_is_shown_an_address() {
 }
 
 #[test]
+fn what_its_owner_should_write_is_shown_but_no_secret() {
+    let desk = Desk::new();
+    let entry = |n: usize| {
+        let feed = atom("Wire", &[(&format!("tag:w,{n}"), "Entry", "2026-03-01T00:00:00Z")]);
+        feed.replace("https://atom.example/", desk.origin.url("/").as_str())
+    };
+    let page = |feed: &str| format!("<!doctype html><link rel=alternate type='application/atom+xml' href='{feed}'>");
+    desk.origin.answer("/open", 200, &[], page("/open.xml")).answer("/open.xml", 200, &[], entry(1));
+    desk.origin.answer("/private", 200, &[], page("/private.xml")).answer("/private.xml", 200, &[], entry(2));
+    desk.origin.answer("/signed", 200, &[], page("/signed.xml?token=hunter2")).answer(
+        "/signed.xml",
+        200,
+        &[],
+        entry(3),
+    );
+    let source = |name: &str, key: &str| {
+        let url = desk.origin.url(&format!("/{name}"));
+        format!("[[source]]\nname = \"{name}\"\nurl = \"{url}\"\nsections = [\"news\"]\n{key}\n")
+    };
+    let all = source("open", "full-text = true") + &source("private", "private = true") + &source("signed", "");
+    desk.configure(&format!("[[section]]\nname = \"news\"\n{all}"));
+    let _daemon = desk.serve();
+    let line = format!("write url = &#34;{}&#34; (found on the web page)", desk.origin.url("/open.xml"));
+    until_row(&desk, "open", &line);
+    until_row(&desk, "open", "0 texts taken from pages, 0 waiting, 1 as the feed has them");
+    for hidden in ["private", "signed"] {
+        let row = until_row(&desk, hidden, "newsdesk status has the line to change (found on the web page)");
+        assert!(!row.contains(".xml") && !row.contains("texts taken"), "{row}");
+    }
+    let text = desk.get("/status").text();
+    assert!(!text.contains("hunter2") && !text.contains("private.xml"), "{text}");
+    let told = desk.run(&["status"]).out;
+    assert!(
+        told.contains("/private.xml") && told.contains("/signed.xml?token=...") && !told.contains("hunter2"),
+        "{told}"
+    );
+}
+
+#[test]
 fn troubles_are_a_feed_that_changes_only_with_them() {
     let desk = desk(&[("wire", "/wire"), ("secret", "/secret?token=hunter2"), ("good", "/good")]);
     desk.origin.answer("/wire", 500, &[], "").answer("/secret", 403, &[], "").answer(

@@ -37,7 +37,7 @@ pub struct Desk {
     pub origin: Origin,
     pub port: u16,
     pub admin: u16,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Desk {
@@ -45,7 +45,12 @@ impl Desk {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let origin = runtime.block_on(Origin::start());
         let folder = tempfile::tempdir().unwrap();
-        Desk { folder, origin, port: free_port(), admin: free_port(), _runtime: runtime }
+        Desk { folder, origin, port: free_port(), admin: free_port(), runtime }
+    }
+
+    /// Another origin, and another host.
+    pub fn another_origin(&self) -> Origin {
+        self.runtime.block_on(Origin::start())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

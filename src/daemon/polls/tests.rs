@@ -206,6 +206,46 @@ fn hosts_that_drip_hold_up_nobody() {
 }
 
 #[test]
+fn a_redirect_waits_for_the_host_that_it_leads_to() {
+    let mut world = World::new(&[]);
+    let (polls, now, clock) = (&mut world.polls, world.wall, world.begin);
+    let started = |polls: &mut Polls, now: Time| {
+        std::iter::from_fn(|| polls.start(now, clock, |_| false).map(|start| (start.source.to_string(), start.ways)))
+            .collect::<Vec<_>>()
+    };
+    let a = || "a.example".to_owned();
+    polls.push("moved", a, now);
+    polls.push("of b", || "b.example".to_owned(), now);
+    assert_eq!(started(polls, now).len(), 2);
+    polls.finished("of b", None, now);
+    polls.finished("moved", None, now);
+    polls.push("of a", a, now);
+    let way = Way::to(&"https://www.b.example/feed".parse().unwrap());
+    polls.go_on("moved", vec![way.clone()], now);
+    assert!(polls.is_under_way("moved"));
+    assert_eq!(started(polls, now), [], "b.example was asked this second");
+    let later = now + TimeDelta::seconds(1);
+    assert_eq!(started(polls, later), [("of a".to_owned(), vec![]), ("moved".to_owned(), vec![way.clone()])]);
+    polls.finished("of a", None, later);
+
+    // It counts against b.example while it runs, and what is learned of b.example holds for it.
+    let refused = Refused { bucket: Some("b.example".to_owned()), limited: true, retry_after: TimeDelta::try_hours(1) };
+    polls.finished("moved", Some(&refused), later);
+    polls.push("moved", a, later + TimeDelta::seconds(1));
+    assert_eq!(started(polls, later + TimeDelta::seconds(1)), [("moved".to_owned(), vec![])], "a.example is well");
+    polls.finished("moved", None, later + TimeDelta::seconds(1));
+    polls.go_on("moved", vec![way.clone()], later + TimeDelta::seconds(1));
+    assert_eq!(started(polls, later + TimeDelta::minutes(59)), []);
+    assert_eq!(started(polls, later + TimeDelta::minutes(61)), [("moved".to_owned(), vec![way.clone()])]);
+    polls.finished("moved", None, later + TimeDelta::minutes(61));
+
+    // Pushed anew, it begins anew.
+    polls.go_on("moved", vec![way], later + TimeDelta::minutes(62));
+    polls.push("moved", a, later + TimeDelta::minutes(63));
+    assert_eq!(started(polls, later + TimeDelta::hours(2)), [("moved".to_owned(), vec![])]);
+}
+
+#[test]
 fn clocks_that_jump_neither_stall_nor_flood() {
     for jump in [TimeDelta::hours(-3), TimeDelta::hours(10), TimeDelta::days(400), TimeDelta::days(-400)] {
         // Ten hosts with ten feeds each.

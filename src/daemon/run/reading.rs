@@ -12,6 +12,7 @@ use crate::config::settings::Source;
 use crate::daemon::full_text::{self, KnownRobots, Turn};
 use crate::daemon::now;
 use crate::daemon::refresh::Refreshing;
+use crate::fetch::http::Way;
 
 /// A page that may be asked for only after this is none that somebody waits for.
 const SOON: TimeDelta = TimeDelta::seconds(30);
@@ -37,7 +38,7 @@ impl Loop {
     }
 
     /// A turn of the queue of hosts is there.
-    pub(super) fn start_pages(&mut self, key: &str, row: i64) {
+    pub(super) fn start_pages(&mut self, key: &str, row: i64, ways: Vec<Way>) {
         let source = self.newsdesk.source_of(row);
         let Some(source) = source.filter(|source| source.full_text).cloned() else {
             self.polls.finished(key, None, Utc::now());
@@ -45,7 +46,7 @@ impl Loop {
         };
         let (newsdesk, robots) = (self.newsdesk.clone(), self.reading.robots.clone());
         self.reading.turns.spawn(async move {
-            let turn = AssertUnwindSafe(newsdesk.read_pages(source.clone(), row, robots)).catch_unwind().await;
+            let turn = AssertUnwindSafe(newsdesk.read_pages(source.clone(), row, robots, ways)).catch_unwind().await;
             turn.unwrap_or_else(|_| {
                 tracing::error!(source = %source.name, stage = "full text", "reading a page panicked, please report this");
                 Turn { row, asked: true, next: Some((String::new(), now() + TimeDelta::hours(1))), ..Turn::default() }
@@ -69,8 +70,11 @@ impl Loop {
         if let Some(source) = self.newsdesk.source_of(turn.row).cloned() {
             turn.applied.iter().for_each(|applied| self.dirty.add(&source, applied));
         }
+        if !turn.ways.is_empty() {
+            return self.polls.go_on(&key, turn.ways, Utc::now());
+        }
         let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
-        if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_running(&key)) {
+        if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_under_way(&key)) {
             self.polls.push(&key, || bucket, due);
         }
         if !soon && let Some(refreshing) = self.reading.held.remove(&turn.row) {

@@ -205,7 +205,7 @@ impl Loop {
         self.newsdesk.pushes_renewed();
         self.polls.configure(&self.newsdesk.settings);
         let now = now();
-        self.next_retention = self.newsdesk.settings.schedule.retention.after(now);
+        self.appointments.replan(&self.newsdesk.settings.schedule.retention, now);
         self.follow_names(&old);
         self.schedule_changed(&old, &states, now);
         if let Some(watcher) = watcher {
@@ -223,7 +223,7 @@ impl Loop {
         };
         for (name, _) in names.iter().filter(|(name, now)| stays(name).as_ref() != Some(*name) || now.is_none()) {
             self.polls.remove(name);
-            self.folders_due.retain(|(_, due)| due != name);
+            self.appointments.forget(name);
             if stays(name).is_none() {
                 // Whoever it was has nothing to say any more.
                 let tasks = self.tasks.values().filter(|task| task.source == *name);

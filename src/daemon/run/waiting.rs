@@ -67,7 +67,7 @@ impl Loop {
                 continue;
             };
             match &source.place {
-                Place::Feed(_) if self.polls.is_running(&name) => {}
+                Place::Feed(_) if self.polls.is_under_way(&name) => {}
                 Place::Feed(_) => self.push(&source, now),
                 Place::Folder(_) => {
                     self.wishes.insert(name.clone(), Wish { confirm_missing, ..Wish::default() });

@@ -1,0 +1,147 @@
+//! Secure connections: whom newsdesk believes, and what it says of those whom it does not.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::support::{Desk, Ran, atom, rss};
+
+/// A web server on loopback behind TLS, with one feed for whoever gets that far.
+struct Secure {
+    port: u16,
+    /// First lines of the requests that came through.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Secure {
+    fn start(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Secure {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let secure = Secure { port: listener.local_addr().unwrap().port(), asked: Arc::default() };
+        let asked = secure.asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = ServerConnection::new(config.clone()).unwrap();
+                // Whoever does not believe us hangs up.
+                let _ = answer(StreamOwned::new(connection, stream), &asked);
+            }
+        });
+        secure
+    }
+
+    fn source(&self, name: &str, host: &str) -> String {
+        let url = format!("https://{host}:{}/feed", self.port);
+        format!("[[source]]\nname = \"{name}\"\nurl = \"{url}\"\nsections = [\"news\"]\n")
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn answer(
+    mut stream: StreamOwned<ServerConnection, std::net::TcpStream>,
+    asked: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    asked.lock().unwrap().extend(String::from_utf8_lossy(&head).lines().next().map(str::to_owned));
+    let feed = atom("Secure", &[("tag:s,2026:1", "One", "2026-03-01T00:00:00Z")]);
+    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{feed}", feed.len())?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+/// An authority of our own, as it stands in a file that the machine trusts.
+fn authority(desk: &Desk) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "An authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    desk.write("authorities.pem", authority.pem());
+    authority
+}
+
+/// A server with a certificate of that authority for these names, which holds from one year to another.
+fn certified(by: &CertifiedIssuer<'static, KeyPair>, names: &[&str], years: (i32, i32)) -> Secure {
+    let mut params = CertificateParams::new(names.iter().map(|name| name.to_string()).collect::<Vec<_>>()).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, by).unwrap();
+    Secure::start(vec![certificate.der().clone()], &key)
+}
+
+const ALWAYS: (i32, i32) = (2000, 2900);
+
+/// An update on a machine that trusts whoever stands in this file of the desk.
+fn update(desk: &Desk, sources: &str, authorities: &str) -> Ran {
+    desk.configure(&format!("[[section]]\nname = \"news\"\n{sources}"));
+    let mut command = desk.command(&["update"]);
+    command.env("SSL_CERT_FILE", desk.path(authorities)).env_remove("SSL_CERT_DIR");
+    Ran::from(command.output().unwrap())
+}
+
+#[test]
+fn a_server_of_a_trusted_authority_is_believed() {
+    let desk = Desk::new();
+    let secure = certified(&authority(&desk), &["localhost", "127.0.0.1"], ALWAYS);
+    let both = secure.source("by name", "localhost") + &secure.source("by address", "127.0.0.1");
+    let ran = update(&desk, &both, "authorities.pem");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(secure.asked(), ["GET /feed HTTP/1.1", "GET /feed HTTP/1.1"]);
+}
+
+#[test]
+fn a_server_whom_nobody_vouches_for_is_asked_nothing() {
+    let desk = Desk::new();
+    let authority = authority(&desk);
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let own = Secure::start(vec![own.cert.der().clone()], &own.signing_key);
+    // As `openssl req -x509` makes them: an authority that is its own server.
+    let made_by_hand = Secure::start(vec![authority.der().clone()], authority.key());
+    let old = certified(&authority, &["localhost"], (2000, 2001));
+    let early = certified(&authority, &["localhost"], (2800, 2900));
+    let other = certified(&authority, &["feeds.example"], ALWAYS);
+    let clock = "its certificate is out of date, or the clock of this machine is wrong";
+    for (name, secure, words) in [
+        ("self-signed", &own, "nobody whom this machine trusts vouches for its certificate; if it is one of your own"),
+        ("by hand", &made_by_hand, "its certificate proves nothing; its owner has to mend it"),
+        ("old", &old, clock),
+        ("early", &early, clock),
+        ("other", &other, "its certificate is for another name; check the address"),
+    ] {
+        let ran = update(&desk, &secure.source(name, "localhost"), "authorities.pem");
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let url = format!("https://localhost:{}/feed", secure.port);
+        ran.says(&[&format!("{name}: fetch: {url}: no secure connection; {words}")]);
+        assert_eq!(secure.asked(), [""; 0], "{name}: neither path nor credentials went out");
+    }
+}
+
+/// The authorities are read when a server first has to be proved: until then it does not matter whether they can be.
+#[test]
+fn a_machine_without_authorities_reads_what_needs_none() {
+    let desk = Desk::new();
+    let secure = certified(&authority(&desk), &["localhost"], ALWAYS);
+    let plain = rss("Plain", &[("tag:p,2026:1", "Plain", "Sun, 01 Mar 2026 10:00:00 GMT")]);
+    desk.origin.answer("/plain", 200, &[], plain);
+    let url = desk.origin.url("/plain");
+    let plain = format!("[[source]]\nname = \"plain\"\nurl = \"{url}\"\nsections = [\"news\"]\n");
+    assert_eq!(update(&desk, &plain, "missing.pem").code, Some(0));
+    let ran = update(&desk, &(plain + &secure.source("secure", "localhost")), "missing.pem");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    ran.says(&["secure: fetch: ", "whom this machine trusts cannot be read; install ca-certificates"]);
+    assert!(!ran.err.contains("plain: fetch"), "{ran:?}");
+    assert_eq!(secure.asked(), [""; 0]);
+}
