@@ -241,10 +241,30 @@ pub fn is_publishable(id: &str) -> bool {
             "http" | "https" => {
                 Url::parse(id).is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none())
             }
-            "urn" => id.split(':').filter(|part| !part.is_empty()).count() >= 3,
-            "tag" => id.contains(',') && id.matches(':').count() >= 2,
+            "urn" => is_urn(id),
+            "tag" => is_tag(id),
             _ => false,
         }
+}
+
+/// RFC 8141 in outline; a UUID must be one (RFC 9562 §4).
+fn is_urn(id: &str) -> bool {
+    let mut parts = id.splitn(3, ':').skip(1);
+    let (space, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    match space.to_ascii_lowercase().as_str() {
+        "" => false,
+        "uuid" => rest.len() == 36 && uuid::Uuid::try_parse(rest).is_ok(),
+        _ => rest.chars().any(|c| c != ':'),
+    }
+}
+
+/// RFC 4151 §2.1: `tag:AUTHORITY,DATE:ANYTHING`.
+fn is_tag(id: &str) -> bool {
+    let Some((entity, _)) = id.split_once(':').and_then(|(_, rest)| rest.split_once(':')) else { return false };
+    let Some((authority, date)) = entity.split_once(',') else { return false };
+    let has_length = |(part, length): (&str, usize)| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = date.split('-').collect();
+    !authority.is_empty() && parts.len() <= 3 && parts.into_iter().zip([4, 2, 2]).all(has_length)
 }
 
 #[cfg(test)]
@@ -323,7 +343,9 @@ mod tests {
         for good in [
             "https://example.org/a?b=1#c",
             "urn:uuid:60a76c80-d399-11d9-b93C-0003939e0af6",
+            "urn:isbn:0451450523",
             "tag:example.org,2003:3.2397",
+            "tag:me@example.org,2003-04-05:a:b",
         ] {
             assert!(is_publishable(good), "{good}");
         }
@@ -332,6 +354,13 @@ mod tests {
             "42",
             "a b",
             "https://",
+            "urn:uuid:8d5261ba-bf62-ac81-946c-9276ea617917c",
+            "urn:uuid:60a76c80d39911d9b93C0003939e0af6",
+            "urn::x",
+            "tag:example.org:x",
+            "tag:example.org,03:x",
+            "tag:,2003:x",
+            "tag:example.org,2003-1-2:x",
             "http://x y/",
             "javascript:alert(1)",
             "urn:",
