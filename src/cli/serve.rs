@@ -2,6 +2,7 @@
 
 mod control;
 mod listen;
+mod manager;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::daemon::{self, Events, Newsdesk, Serving, StartError};
 use crate::serve::{self, admin};
 use control::{Current, carry, local_names};
 use listen::{Given, overrule};
+use manager::Manager;
 
 /// Run the daemon: refresh sources on their schedules, publish, serve
 #[derive(Debug, Args)]
@@ -57,6 +59,7 @@ async fn serve(place: &Place, mut settings: Settings) -> Result<(), StartError> 
     let hangups = signal(SignalKind::hangup());
     // Addresses first: a port that is taken is told before anything is touched.
     let given = Given::take()?;
+    let manager = Arc::new(Manager::from_env());
     let addresses = given.addresses();
     if let Some(listen) = addresses.0.as_ref().filter(|listen| **listen != settings.server.listen) {
         tracing::warn!("systemd holds {listen}: [server] listen = {:?} is not used", settings.server.listen);
@@ -75,8 +78,9 @@ async fn serve(place: &Place, mut settings: Settings) -> Result<(), StartError> 
     let (carry, local) = (carry(current.clone(), asks_sender.clone()), local_names(&newsdesk.settings.server.admin));
     let control = move |request| admin::respond(request, carry.clone(), local.clone());
     servers.spawn(serve::run(admin_listener, control, stop.clone()));
-    tokio::spawn(stop_on_signal(stop_sender.clone()));
-    let alive = || drop(sd_notify::notify(&[NotifyState::Watchdog]));
+    tokio::spawn(stop_on_signal(stop_sender.clone(), manager.clone()));
+    let fed = manager.clone();
+    let alive = move || fed.alive();
     let watchdog = sd_notify::watchdog_enabled();
     tokio::spawn(daemon::health::watch(newsdesk.clone(), asks_sender.clone(), watchdog, alive));
     match hangups {
@@ -89,7 +93,7 @@ async fn serve(place: &Place, mut settings: Settings) -> Result<(), StartError> 
         overrule(&mut settings, &addresses);
         Ok(settings)
     });
-    let result = daemon::run(newsdesk, Events { asks, read, stop }, Told { current }).await;
+    let result = daemon::run(newsdesk, Events { asks, read, stop }, Told { current, manager }).await;
     let _ = stop_sender.send(true);
     while servers.join_next().await.is_some() {}
     result
@@ -103,7 +107,7 @@ async fn reload_on_signal(mut hangups: Signal, asks: mpsc::Sender<Ask>) {
     }
 }
 
-async fn stop_on_signal(stop: watch::Sender<bool>) {
+async fn stop_on_signal(stop: watch::Sender<bool>, manager: Arc<Manager>) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         tracing::error!("signals cannot be received; stop this process with kill -9 only");
@@ -114,7 +118,7 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: what is under way is finished first");
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    manager.tell(&[NotifyState::Stopping]);
     let _ = stop.send(true);
     // Who asks twice does not want to wait.
     tokio::select! {
@@ -127,6 +131,7 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
 /// Tells systemd and the person at the terminal.
 struct Told {
     current: Current,
+    manager: Arc<Manager>,
 }
 
 impl Serving for Told {
@@ -138,17 +143,17 @@ impl Serving for Told {
             AdminAddress::Unix(path) => path.display().to_string(),
         };
         tracing::info!("newsdesk {} serves {} (control on {admin})", env!("CARGO_PKG_VERSION"), newsdesk.site.base);
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.manager.tell(&[NotifyState::Ready]);
     }
 
     fn status(&mut self, words: String) {
-        let _ = sd_notify::notify(&[NotifyState::Status(&words)]);
+        self.manager.status(&words);
     }
 
     fn reloading(&mut self) {
         // The two belong together, so that a late READY of an earlier reload is not taken for this one's.
         if let Ok(now) = NotifyState::monotonic_usec_now() {
-            let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+            self.manager.tell(&[NotifyState::Reloading, now]);
         }
     }
 
@@ -157,6 +162,6 @@ impl Serving for Told {
     }
 
     fn reloaded(&mut self) {
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.manager.tell(&[NotifyState::Ready]);
     }
 }

@@ -66,6 +66,15 @@ fn the_example_runs_as_it_is() {
     assert_eq!(settings.warnings.len(), 1, "{}", Complaints(settings.warnings));
 }
 
+/// Those of the package and the container.
+#[test]
+fn what_is_installed_is_right() {
+    for name in ["config/debian/newsdesk.toml", "config/container/newsdesk.toml"] {
+        let settings = loaded(&root().join(name));
+        assert_eq!((settings.sections.len(), settings.sources.len()), (1, 1), "{name}");
+    }
+}
+
 #[test]
 fn every_commented_line_of_the_example_is_valid() {
     let scratch = tempfile::tempdir().unwrap();

@@ -337,6 +337,33 @@ fn a_source_is_published_on_its_own_under_any_name() {
     }
 }
 
+/// As docs/scale-out.md says of desks that read each other.
+#[test]
+fn a_desk_that_reads_another_keeps_ids_dates_and_origins() {
+    let inner = Desk::new();
+    inner.origin.answer(
+        "/feed",
+        200,
+        &[],
+        rss("Far away", &[("tag:f,2026:1", "One", "Sun, 01 Mar 2026 10:00:00 GMT")]),
+    );
+    let tables = |url: &str| {
+        format!("[[section]]\nname = \"news\"\n[[source]]\nname = \"a\"\nurl = \"{url}\"\nsections = [\"news\"]\n")
+    };
+    inner.configure(&tables(inner.origin.url("/feed").as_str()));
+    let _inner = inner.serve();
+    inner.until_titles("news", &["One"]);
+    for (number, name) in ["atom.xml", "rss.xml", "feed.json"].iter().enumerate() {
+        let outer = Desk::new();
+        outer.configure(&tables(&format!("http://127.0.0.1:{}/news/{name}", inner.port)));
+        let _outer = outer.serve();
+        outer.until_titles("news", &["One"]);
+        assert_eq!(outer.feed("/news/atom.xml"), inner.feed("/news/atom.xml"), "{name}");
+        let text = outer.get("/news/atom.xml").text();
+        assert!(number == 2 || text.contains("<title>Far away</title>"), "{name}: {text}");
+    }
+}
+
 #[test]
 fn an_opml_list_is_a_source_of_each_of_its_feeds() {
     let desk = Desk::new();

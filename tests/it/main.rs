@@ -14,6 +14,7 @@ mod docs;
 mod exchange;
 mod explain;
 mod feeds;
+mod first_minutes;
 mod folder;
 mod folders;
 mod full_text;

@@ -82,9 +82,57 @@ fn the_watchdog_is_fed_while_the_store_makes_progress_and_no_longer() {
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
+#[test]
+fn a_service_manager_that_does_not_listen_holds_nothing_up() {
+    let desk = desk();
+    desk.configure(&tables(&desk));
+    let manager = Manager::new(&desk);
+    let others = UnixDatagram::unbound().unwrap();
+    others.set_nonblocking(true).unwrap();
+    let fill = || while others.send_to(b"X_OTHER=1", desk.path("notify")).is_ok() {};
+    fill();
+    let mut command = desk.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", desk.path("notify")).env("WATCHDOG_USEC", "600000");
+    let daemon = desk.spawn(command);
+    daemon.ready();
+    desk.until_titles("news", &["One"]);
+    // The first STATUS is due after a second, and finds no room either; the loop goes on.
+    std::thread::sleep(Duration::from_millis(1500));
+    desk.origin.answer("/feed", 200, &[], rss("Feed", &[("tag:f,2026:2", "Two", MARCH)]));
+    assert_eq!(desk.run(&["update", "feed"]).code, Some(0));
+    assert_eq!(desk.get("/healthz").status, 200);
+
+    // It listens again: what it missed comes first, and then how things are now.
+    let first = until("it is told something", || manager.next().filter(|told| !told.starts_with("X_OTHER")));
+    assert_eq!(first, "READY=1\n");
+    manager.hear("STATUS=1 source, 0 failing; next poll in ");
+
+    fill();
+    assert_eq!(desk.run(&["reload"]).code, Some(0), "a reload needs nobody to hear of it");
+    manager.hear("RELOADING=1");
+    manager.hear("READY=1");
+    fill();
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told_what_it_was_not_told_before() {
+    let desk = Desk::new();
+    desk.configure("");
+    let manager = Manager::new(&desk);
+    let mut command = desk.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", desk.path("notify")).env("WATCHDOG_USEC", "600000");
+    let _daemon = desk.spawn(command);
+    manager.hear("STATUS=0 sources, 0 failing");
+    // The watchdog is fed each 200 ms: three seconds.
+    for _ in 0..15 {
+        let told = until("the watchdog is fed", || manager.next());
+        assert_eq!(told, "WATCHDOG=1\n");
+    }
+}
+
 /// The daemon as systemd starts it with a socket that it holds: descriptor 3, and the number of the process.
-fn with_socket(desk: &Desk, listener: &TcpListener) -> Command {
-    let plain = desk.command(&["serve"]);
+pub fn with_socket(plain: &Command, listener: &TcpListener) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg("LISTEN_PID=$$ exec \"$0\" \"$@\"").arg(plain.get_program()).args(plain.get_args());
     command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "public");
@@ -109,7 +157,7 @@ fn no_request_is_lost_across_a_restart() {
     desk.configure(&tables(&desk));
     // What the configuration says of the address does not count.
     desk.port = listener.local_addr().unwrap().port();
-    let daemon = desk.spawn(with_socket(&desk, &listener));
+    let daemon = desk.spawn(with_socket(&desk.command(&["serve"]), &listener));
     daemon.ready();
     desk.until_titles("news", &["One"]);
 
@@ -132,7 +180,7 @@ fn no_request_is_lost_across_a_restart() {
     };
     some_more();
     assert_eq!(daemon.stop().code(), Some(0));
-    let daemon = desk.spawn(with_socket(&desk, &listener));
+    let daemon = desk.spawn(with_socket(&desk.command(&["serve"]), &listener));
     some_more();
     over.store(true, Ordering::Relaxed);
     clients.into_iter().for_each(|client| client.join().unwrap());

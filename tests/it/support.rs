@@ -329,7 +329,25 @@ pub fn exchange(port: u16, method: &str, path: &str, fields: &[(&str, &str)], bo
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or_else(ended)?;
     let fields = lines.filter_map(|line| line.split_once(": "));
     let fields = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-    Ok(Answer { status, fields, body: bytes[end + 4..].to_vec() })
+    let mut answer = Answer { status, fields, body: bytes[end + 4..].to_vec() };
+    if answer.field("transfer-encoding") == "chunked" {
+        answer.body = unchunked(&answer.body).ok_or_else(ended)?;
+    }
+    Ok(answer)
+}
+
+/// Web servers send in pieces what newsdesk sends whole.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|window| window == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(line + 2..line + 2 + length)?);
+        rest = rest.get(line + 4 + length..)?;
+    }
 }
 
 /// One entry, as feed-rs reads it out of any of the three formats.
