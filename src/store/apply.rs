@@ -146,8 +146,9 @@ fn insert(
     let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
     rows.sort_unstable();
     let sql = "INSERT INTO entry
-        (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        (id, source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
+        VALUES (1 + max(?13, coalesce((SELECT max(id) FROM entry), 0)),
+            ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     db.prepare_cached(sql)?.execute(params![
         source,
         key.0,
@@ -161,6 +162,7 @@ fn insert(
         encode(&entry.json)?,
         aliases,
         joined(&rows),
+        lookup.removed,
     ])?;
     let row = db.last_insert_rowid();
     add_aliases(db, source, row, aliases.chunks_exact(16))?;

@@ -221,6 +221,36 @@ fn what_retention_removed_is_not_taken_in_again() {
 }
 
 #[test]
+fn the_row_of_a_removed_entry_is_never_anothers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let path = folder.path().join("s.db");
+        let store = open(&path).await;
+        let section = politics(&store).await;
+        let sources = named(&[("a", "https://a.example/"), ("b", "https://b.example/")]);
+        let rows = store.sync_sources(sources).await.expect("rows");
+        let entries = async |store: &Store| {
+            let window = store.window(Shown::Section(section), 9).await.expect("a window");
+            let mut entries: Vec<i64> = window.iter().map(|stored| stored.row).collect();
+            entries.sort_unstable();
+            entries
+        };
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two"), ("3", "Three")]).await;
+        let first = entries(&store).await;
+        let removed = store.prune(rows[0], at(0) + TimeDelta::days(1), 9, at(0) + TimeDelta::days(2)).await;
+        assert_eq!((first.len(), removed.expect("a batch").removed), (3, 3));
+        store.close().await;
+        drop(store);
+        // Whoever still names an old row finds nothing there, also after a restart.
+        let store = open(&path).await;
+        refresh(&store, rows[1], 60, &[("4", "Four"), ("5", "Five")]).await;
+        let second = entries(&store).await;
+        assert_eq!(second.len(), 2);
+        assert!(second.iter().all(|row| Some(row) > first.last()), "{first:?} {second:?}");
+    });
+}
+
+#[test]
 fn one_date_for_many_entries_is_one_window_in_one_order() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
