@@ -428,6 +428,8 @@ impl Loop {
         if self.tombstones.first().is_some_and(|due| *due <= now) {
             self.tombstones.retain(|due| *due > now);
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
+            let own = self.newsdesk.settings.sources.iter().filter(|source| source.publish);
+            self.dirty.sources.extend(own.map(|source| source.name.clone()));
         }
         self.dirty.sections.extend(self.newsdesk.take_stale());
         if self.settles.is_some_and(|due| due <= now) {

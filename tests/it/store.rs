@@ -251,6 +251,29 @@ fn the_row_of_a_removed_entry_is_never_anothers() {
 }
 
 #[test]
+fn a_source_of_its_own_tells_what_was_withdrawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        politics(&store).await;
+        let sources = named(&[("a", "https://a.example/"), ("b", "https://b.example/")]);
+        let rows = store.sync_sources(sources).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two")]).await;
+        let known = store.window(Shown::Source(rows[0]), 1).await.expect("a window");
+        write(&store, rows[0], 60, Changes { withdrawn: vec![known[0].row], ..Changes::default() }).await;
+        let told = async |source: i64, after, until| {
+            let found = store.tombstones_of_source(source, at(after), at(until)).await.expect("tombstones");
+            found.into_iter().map(|tombstone| (tombstone.id, tombstone.when)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(rows[0], 0, 60).await, [(known[0].entry.id.clone(), at(60))]);
+        assert_eq!((told(rows[0], 0, 59).await, told(rows[0], 60, 99).await), (vec![], vec![]));
+        assert_eq!(told(rows[1], 0, 99).await, [], "it is another's");
+        refresh(&store, rows[0], 120, &[("1", "One"), ("2", "Two")]).await;
+        assert_eq!(told(rows[0], 0, 999).await, [], "it is back");
+    });
+}
+
+#[test]
 fn one_date_for_many_entries_is_one_window_in_one_order() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
