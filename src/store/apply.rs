@@ -213,7 +213,9 @@ fn update(
         return Ok(());
     }
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
-    stories::changed(db, index, entry.row, &entry.stated, &entry.clues, now)?;
+    let edit = stories::Edit { stated: &entry.stated, clues: &entry.clues, significant: entry.significant };
+    let due = stories::changed(db, index, entry.row, &edit, now)?;
+    applied.settles = applied.settles.into_iter().chain(due).min();
     let waits = set_members(db, entry.row, &entry.sections, Moment::At(now))?;
     applied.settles = applied.settles.into_iter().chain(waits).min();
     archives::corrected_now(db, entry.row, entry.significant, now)?;
