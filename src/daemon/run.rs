@@ -37,7 +37,7 @@ use reading::Reading;
 use reloading::Reload;
 use waiting::Waiting;
 
-/// Time alone changes sections with a `max-age`, and brings tombstones.
+/// Time alone changes sections with a `max-age` or `keep-days`, and brings tombstones.
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -451,7 +451,11 @@ impl Loop {
         }
         if self.last_tick.elapsed() >= TICK {
             self.last_tick = Instant::now();
-            let aging = self.newsdesk.sections.iter().filter(|(_, section)| section.max_age.is_some());
+            let aging = self
+                .newsdesk
+                .sections
+                .iter()
+                .filter(|(_, section)| section.max_age.is_some() || section.keep.is_some());
             self.dirty.sections.extend(aging.map(|(row, _)| row.name.clone()));
             self.dirty.merge(self.newsdesk.no_longer_told(now - 2 * TICK, now).await);
             self.aside.spawn(blocking(memory::give_back));

@@ -274,6 +274,32 @@ fn a_source_of_its_own_tells_what_was_withdrawn() {
 }
 
 #[test]
+fn days_that_a_section_keeps_no_more_leave_the_mirror() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        let day = |days: i64| at(0) + TimeDelta::days(days);
+        let left = async |days: i64| {
+            store.left_by_age(section, day(days)).await.expect("it is noted");
+            let (entries, days) = store.unmirrored_pages(99).await.expect("pages");
+            let sections: Vec<i64> = days.iter().map(|day| day.what.0).collect();
+            store.mirrored_pages(entries, days).await.expect("they are written");
+            sections
+        };
+        refresh(&store, rows[0], 0, &[("1", "One")]).await;
+        assert_eq!(left(1).await, [0; 0], "there is no mirror");
+        store.collect_unmirrored(Some("one".into())).await.expect("a mirror");
+        assert_eq!(left(-9).await.len(), 2, "a new mirror: section and site");
+        assert_eq!(left(-8).await, [0; 0]);
+        assert_eq!(left(1).await, [section]);
+        // The day may not have been over.
+        assert_eq!((left(9).await, left(19).await), (vec![section], vec![]));
+    });
+}
+
+#[test]
 fn one_date_for_many_entries_is_one_window_in_one_order() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
