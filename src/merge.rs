@@ -1,6 +1,6 @@
 //! Merge: stored entries of many sources in, one section's feed out; [`current`] says what of them stands beside an archive.
 //!
-//! May use: `model`, the links of `normalize`. Pure: the same entries give the same feed; `now` only where a section has a `max-age`.
+//! May use: `model`, the links of `normalize`. Pure: the same entries give the same feed; `now` only where a section has a `max-age` or `keep-days`.
 //! Order: effective date, newest first; then source priority; then id. A total order, so that ties never flicker.
 
 pub mod current;
@@ -82,6 +82,8 @@ pub fn newest(section: &Section, found: Vec<Standing>, priority: Priority<'_>, n
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hidden {
     TooOld,
+    /// The section keeps nothing so old.
+    NotKept,
     /// Its source fills the room that it has.
     SourceFull,
     /// There are so many newer ones.
@@ -92,6 +94,7 @@ impl std::fmt::Display for Hidden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Hidden::TooOld => "not shown: older than max-age allows",
+            Hidden::NotKept => "not shown: older than keep-days of the section",
             Hidden::SourceFull => "not shown: its source has max-per-source newer ones there",
             Hidden::Beyond => "not shown: there are limit newer ones",
         })
@@ -102,6 +105,9 @@ impl std::fmt::Display for Hidden {
 pub fn why_hidden(section: &Section, window: &[Standing], source: &str, effective: Time, now: Time) -> Hidden {
     if section.max_age.is_some_and(|age| now - effective > age) {
         return Hidden::TooOld;
+    }
+    if section.keep.is_some_and(|keep| now - effective > keep) {
+        return Hidden::NotKept;
     }
     let newer = window.iter().filter(|other| other.source == source && other.effective >= effective);
     match section.max_per_source {
@@ -137,7 +143,8 @@ fn sort(found: &mut [Standing], priority: Priority<'_>) {
 }
 
 fn is_young(section: &Section, standing: &Standing, now: Time) -> bool {
-    section.max_age.is_none_or(|age| now - standing.effective <= age)
+    let age = now - standing.effective;
+    section.max_age.is_none_or(|most| age <= most) && section.keep.is_none_or(|most| age <= most)
 }
 
 /// The entry as it is published: with its link, its origin and, for an article, its files below its own page.

@@ -206,6 +206,8 @@ pub struct Section {
     pub limit: usize,
     /// By effective date; `None`: no limit.
     pub max_age: Option<TimeDelta>,
+    /// By effective date, in archive and days too; `None`: as long as the store keeps them.
+    pub keep: Option<TimeDelta>,
     /// Entries of one source in the current document; `None`: no limit.
     pub max_per_source: Option<usize>,
     /// Copies of one story are one entry; else each copy stands for itself.

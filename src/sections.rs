@@ -434,6 +434,7 @@ mod tests {
             include: own(include),
             limit: 50,
             max_age: None,
+            keep: None,
             max_per_source: None,
             merges_copies: true,
             settle: TimeDelta::zero(),

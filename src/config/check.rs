@@ -431,6 +431,7 @@ fn section(table: &Table<'_>, site: &Site) -> Option<Stated> {
         include: Vec::new(),
         limit: counted(table.number_or_default("limit")),
         max_age: table.duration("max-age").and_then(|age| TimeDelta::from_std(age).ok()),
+        keep: table.number("keep-days").map(TimeDelta::days),
         max_per_source: table.number("max-per-source").map(counted),
         merges_copies,
         settle,

@@ -210,6 +210,11 @@ pub const SECTION: &[Key] = &[
     key("limit", Kind::Number(1, 1000), "Entries in the feed.").or("50"),
     key("max-age", Kind::Duration(3600, 100 * YEAR), "Older entries leave the feed; absent: no limit."),
     key("max-per-source", Kind::Number(1, 1000), "Entries of one source in the feed; absent: no limit."),
+    key(
+        "keep-days",
+        Kind::Number(1, 36_500),
+        "Entries older than this many days leave its feed, archive and days; absent: as long as the store keeps them.",
+    ),
     key("duplicates", Kind::Choice(&["merge", "keep"]), "One story from several sources: one entry, or one for each.")
         .or(r#""merge""#),
     key("settle", Kind::Duration(0, DAY), "How long a story waits for better copies of itself.").or(r#""0s""#),

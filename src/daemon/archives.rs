@@ -243,9 +243,13 @@ impl Newsdesk {
         Ok(())
     }
 
-    /// Retention drops whole documents, the oldest first.
-    pub(super) async fn retire_archives(&self, before: Time, keep: usize) -> Result<(), StoreError> {
-        for (row, _) in self.sections.iter().filter(|(row, _)| !row.name.is_empty()) {
+    /// Retention drops whole documents, the oldest first; of a section with `keep-days` before the store's time.
+    pub(super) async fn retire_archives(&self, before: Time, keep: usize, now: Time) -> Result<(), StoreError> {
+        for (row, section) in self.sections.iter().filter(|(row, _)| !row.name.is_empty()) {
+            let before = section.keep.map_or(before, |keep| before.max(now - keep));
+            if section.keep.is_some() {
+                self.store.left_by_age(row.row, before).await?;
+            }
             while let Some(document) = self.store.drop_oldest_archive(row.row, before, keep).await? {
                 tracing::info!("document {document} of the archive of {} was dropped", row.name);
                 let Some(root) = self.settings.publish.folder.clone() else { continue };

@@ -35,8 +35,17 @@ impl Newsdesk {
         let Some((row, section)) = found else { return Ok(Found::Missing) };
         let zone = self.settings.site.timezone;
         let stretch = stretch(date, zone);
+        // The day on which its time ends stands as a whole.
+        let oldest = section.keep.map(|keep| super::now() - keep);
+        if oldest.is_some_and(|oldest| stretch.1 <= oldest) {
+            return Ok(Found::Missing);
+        }
         let skip = part.saturating_sub(1).saturating_mul(ON_A_PAGE);
-        let span = self.store.span(row.row, stretch, skip, ON_A_PAGE).await?;
+        let mut span = self.store.span(row.row, stretch, skip, ON_A_PAGE).await?;
+        span.older = span.older.filter(|moment| {
+            let day = moment.with_timezone(&zone).date_naive();
+            oldest.is_none_or(|oldest| self::stretch(day, zone).1 > oldest)
+        });
         if span.entries.is_empty() {
             return Ok(Found::Missing);
         }

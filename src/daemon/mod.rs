@@ -364,6 +364,7 @@ fn site_section(settings: &Settings) -> Section {
         include: Vec::new(),
         limit: 50,
         max_age: None,
+        keep: None,
         max_per_source: None,
         merges_copies: true,
         settle: chrono::TimeDelta::zero(),

@@ -255,10 +255,11 @@ impl Newsdesk {
         };
         let found = self.store.glance(Shown::Source(row.row), section.limit).await?;
         let standings = merge::newest(&section, found, &|_| 0, now);
+        let deleted = self.store.tombstones_of_source(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
         let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
         let created = row.newest.unwrap_or_default();
         let identity = Identity { id: origin.id, created, path };
-        Ok(Some(self.material(&section, None, identity, standings, Vec::new(), Paging::Alone).await?))
+        Ok(Some(self.material(&section, None, identity, standings, deleted, Paging::Alone).await?))
     }
 
     /// Load what is not kept from the last time.

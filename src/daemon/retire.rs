@@ -20,7 +20,7 @@ impl Newsdesk {
     async fn retire_all(&self, now: Time) -> Result<usize, StoreError> {
         let (before, keep) = (now - self.settings.store.keep, self.settings.store.keep_per_source);
         // Whole documents of archives, the oldest first; their entries are free to leave then.
-        self.retire_archives(before, keep).await?;
+        self.retire_archives(before, keep, now).await?;
         let mut removed = 0;
         for source in self.store.expiring(before, keep).await? {
             loop {

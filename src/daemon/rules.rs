@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
+use crate::config::settings::Source;
 use crate::model::Time;
 use crate::store::{Store, StoreError};
 
@@ -20,9 +21,18 @@ pub struct RuleRow {
 
 /// Every rule of the configuration, in order.
 pub async fn report(settings: &Settings, store: &Store) -> Result<Vec<RuleRow>, StoreError> {
+    rows(settings, store, |_| true).await
+}
+
+/// The same for everybody: without the rules of private sources.
+pub async fn public(settings: &Settings, store: &Store) -> Result<Vec<RuleRow>, StoreError> {
+    rows(settings, store, |source| !source.private).await
+}
+
+async fn rows(settings: &Settings, store: &Store, told: fn(&Source) -> bool) -> Result<Vec<RuleRow>, StoreError> {
     let hits = store.rule_hits().await?;
     let rules = settings.rules.iter();
-    let of_sources = settings.sources.iter().flat_map(|source| &source.rules);
+    let of_sources = settings.sources.iter().filter(|source| told(source)).flat_map(|source| &source.rules);
     let of_sections = settings.section_rules.values().flatten();
     let mut seen = BTreeSet::new();
     let mut rows = Vec::new();

@@ -37,7 +37,7 @@ use reading::Reading;
 use reloading::Reload;
 use waiting::Waiting;
 
-/// Time alone changes sections with a `max-age`, and brings tombstones.
+/// Time alone changes sections with a `max-age` or `keep-days`, and brings tombstones.
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -428,6 +428,8 @@ impl Loop {
         if self.tombstones.first().is_some_and(|due| *due <= now) {
             self.tombstones.retain(|due| *due > now);
             self.dirty.sections.extend(self.newsdesk.sections.iter().map(|(row, _)| row.name.clone()));
+            let own = self.newsdesk.settings.sources.iter().filter(|source| source.publish);
+            self.dirty.sources.extend(own.map(|source| source.name.clone()));
         }
         self.dirty.sections.extend(self.newsdesk.take_stale());
         if self.settles.is_some_and(|due| due <= now) {
@@ -449,7 +451,11 @@ impl Loop {
         }
         if self.last_tick.elapsed() >= TICK {
             self.last_tick = Instant::now();
-            let aging = self.newsdesk.sections.iter().filter(|(_, section)| section.max_age.is_some());
+            let aging = self
+                .newsdesk
+                .sections
+                .iter()
+                .filter(|(_, section)| section.max_age.is_some() || section.keep.is_some());
             self.dirty.sections.extend(aging.map(|(row, _)| row.name.clone()));
             self.dirty.merge(self.newsdesk.no_longer_told(now - 2 * TICK, now).await);
             self.aside.spawn(blocking(memory::give_back));

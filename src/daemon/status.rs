@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::{Newsdesk, now, pages};
+use super::{Newsdesk, now, pages, rules};
 use crate::config::settings::{Place, holds_secret};
 use crate::model::Time;
 use crate::render::discreet::discreet;
@@ -59,6 +59,8 @@ impl Newsdesk {
         if number == 0 || number > last {
             return Ok(None);
         }
+        // What is wrong with a rule is wrong with the whole: said once, on the first page.
+        let rules = if number == 1 { rules::public(&self.settings, &self.store).await? } else { Vec::new() };
         let path = |number: usize| if number == 1 { "status".to_owned() } else { format!("status/{number}") };
         let page = page::StatusPage {
             site: pages::site(self),
@@ -68,6 +70,10 @@ impl Newsdesk {
                 .skip((number - 1) * ROWS)
                 .take(ROWS)
                 .map(|row| self.status_row(row, pages.get(&row.1.row), now))
+                .collect(),
+            rules: rules
+                .into_iter()
+                .map(|rules::RuleRow { rule, hits, last }| page::RuleRow { rule, hits, last })
                 .collect(),
             notices: self.public_notices(),
             pager: page::Pager {

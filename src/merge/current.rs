@@ -116,6 +116,7 @@ mod tests {
             include: Vec::new(),
             limit,
             max_age: None,
+            keep: None,
             max_per_source: None,
             merges_copies: true,
             settle: TimeDelta::zero(),

@@ -172,9 +172,22 @@ pub struct StatusPage {
     pub sources: Vec<SourceRow>,
     /// Of all sources, so many of each mark.
     pub counts: Vec<(Mark, usize)>,
+    /// How often each rule matched, on the first page.
+    pub rules: Vec<RuleRow>,
     /// Sentences about the daemon as a whole (entries left out of a feed, a section that could not be published).
     pub notices: Vec<String>,
     pub pager: Pager,
+}
+
+/// One rule on the status page.
+#[derive(Debug, Clone)]
+pub struct RuleRow {
+    /// "rule 3", "rule 1 of source wires".
+    pub rule: String,
+    /// Entries that it matched when they were taken in.
+    pub hits: u64,
+    /// `None`: it never did.
+    pub last: Option<Time>,
 }
 
 /// One source on the status page.

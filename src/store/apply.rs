@@ -146,8 +146,9 @@ fn insert(
     let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
     rows.sort_unstable();
     let sql = "INSERT INTO entry
-        (source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        (id, source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
+        VALUES (1 + max(?13, coalesce((SELECT max(id) FROM entry), 0)),
+            ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     db.prepare_cached(sql)?.execute(params![
         source,
         key.0,
@@ -161,6 +162,7 @@ fn insert(
         encode(&entry.json)?,
         aliases,
         joined(&rows),
+        lookup.removed,
     ])?;
     let row = db.last_insert_rowid();
     add_aliases(db, source, row, aliases.chunks_exact(16))?;
@@ -211,7 +213,9 @@ fn update(
         return Ok(());
     }
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
-    stories::changed(db, index, entry.row, &entry.stated, &entry.clues, now)?;
+    let edit = stories::Edit { stated: &entry.stated, clues: &entry.clues, significant: entry.significant };
+    let due = stories::changed(db, index, entry.row, &edit, now)?;
+    applied.settles = applied.settles.into_iter().chain(due).min();
     let waits = set_members(db, entry.row, &entry.sections, Moment::At(now))?;
     applied.settles = applied.settles.into_iter().chain(waits).min();
     archives::corrected_now(db, entry.row, entry.significant, now)?;

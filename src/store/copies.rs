@@ -278,6 +278,22 @@ pub(super) fn leave(db: &Connection, row: i64, effective: i64, story: i64, momen
     Ok(())
 }
 
+/// An entry that stood for itself is a copy of a story from now on. Where it is shown it stays so; where it waited it
+/// waits with the others, since the first of them came. Returns until when.
+pub(super) fn joined(db: &Connection, row: i64, story: i64, moment: Moment) -> Result<Option<Time>, StoreError> {
+    let sql = "INSERT INTO settling (section, story, until) SELECT section, ?2, until FROM settling WHERE story = ?1
+        ON CONFLICT DO UPDATE SET until = min(until, excluded.until)";
+    db.prepare_cached(sql)?.execute([row, story])?;
+    db.prepare_cached("DELETE FROM settling WHERE story = ?1")?.execute([row])?;
+    let sql = "SELECT sections FROM entry WHERE id = ?1";
+    let sections: String = db.prepare_cached(sql)?.query_row([row], |row| row.get(0))?;
+    let mut due: Option<Time> = None;
+    for section in section_rows(&sections) {
+        due = due.into_iter().chain(arrange(db, section, story, moment)?).min();
+    }
+    Ok(due)
+}
+
 fn manner(db: &Connection, section: i64) -> Result<Manner, StoreError> {
     let sql = "SELECT merges, settle FROM section WHERE id = ?1";
     let found =

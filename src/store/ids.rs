@@ -21,6 +21,9 @@ pub(super) struct Lookup {
     pub(super) settles: bool,
     /// Nothing is better than an article of our own.
     pub(super) local: bool,
+    /// The highest row that retention has removed: SQLite would give it again, and whoever still names it (a page that is
+    /// being read, a refresh on its way) would mean another entry.
+    pub(super) removed: i64,
 }
 
 impl Lookup {
@@ -31,8 +34,24 @@ impl Lookup {
         let sections = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         let settles = db.prepare_cached("SELECT 1 FROM section WHERE settle > 0")?.exists([])?;
         let local = super::copies::is_local(db, source)?;
-        Ok(Lookup { namespace: namespace(db)?, feed, sections, settles, local })
+        Ok(Lookup { namespace: namespace(db)?, feed, sections, settles, local, removed: removed(db)? })
     }
+}
+
+const REMOVED: &str = "removed-row";
+
+fn removed(db: &Connection) -> Result<i64, StoreError> {
+    let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1";
+    Ok(db.prepare_cached(sql)?.query_row([REMOVED], |row| row.get(0)).optional()?.unwrap_or_default())
+}
+
+/// A row is about to be removed: it is given to no other entry. Only the highest could be.
+pub(super) fn never_again(db: &Connection, row: i64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO meta (key, value) SELECT ?1, ?2 WHERE ?2 = (SELECT max(id) FROM entry)
+        ON CONFLICT DO UPDATE SET value = excluded.value
+            WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)";
+    db.prepare_cached(sql)?.execute(params![REMOVED, row])?;
+    Ok(())
 }
 
 /// The native id where no other feed has it, no section of ours either; else one made of the place.

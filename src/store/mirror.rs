@@ -77,6 +77,30 @@ impl Store {
         .await
     }
 
+    /// A section keeps nothing older than `before`: the days that time alone took from it since it was told last are to
+    /// leave the mirror.
+    pub async fn left_by_age(&self, section: i64, before: Time) -> Result<(), StoreError> {
+        self.write_patiently(move |db| {
+            if !db.prepare_cached("SELECT 1 FROM meta WHERE key = ?1")?.exists([META])? {
+                return Ok(());
+            }
+            let key = format!("{META}-left-{section}");
+            let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1";
+            let last: Option<i64> = db.prepare_cached(sql)?.query_row([&key], |row| row.get(0)).optional()?;
+            // A day leaves as a whole, and may have begun before.
+            let from = last.map_or(i64::MIN, |last| last - 2 * 86_400);
+            let sql = format!(
+                "{DAY} SELECT section, min(effective) FROM member WHERE section = ?1 AND effective >= ?2 AND effective < ?3
+                GROUP BY effective / 900 {AGAIN}"
+            );
+            db.prepare_cached(&sql)?.execute([section, from, before.timestamp()])?;
+            let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+            db.execute(sql, params![key, before.timestamp()])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Published ids of entries whose page is not as it should be, and which sections' days.
     pub async fn unmirrored_pages(
         &self,

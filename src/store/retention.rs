@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::archives::HELD;
 use super::copies::Moment;
-use super::ids::id_hash;
+use super::ids::{id_hash, never_again};
 use super::members::{sections_of, set_members};
 use super::stories;
 use super::{Store, StoreError};
@@ -116,6 +116,7 @@ fn remove(db: &Connection, row: i64, now: Time) -> Result<(), StoreError> {
     }
     let sql = "INSERT OR REPLACE INTO retired (hash, source, since) VALUES (?1, ?2, ?3)";
     db.prepare_cached(sql)?.execute(params![id_hash(&id), source, now.timestamp()])?;
+    never_again(db, row)?;
     db.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([row])?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::copies::{Moment, leave};
+use super::copies::{self, Moment, leave};
 use super::pack::decode;
 use super::{Store, StoreError, time};
 use crate::duplicates::{self, Clues, Index, Text, WINDOW_HOURS};
@@ -82,34 +82,58 @@ pub(super) fn join(db: &Connection, index: &Mutex<Held>, newcomer: &Newcomer<'_>
     Ok(found)
 }
 
-/// What a changed text means for its story: a copy that says something else now stands for itself.
+/// An entry as it reads after a change.
+pub(super) struct Edit<'a> {
+    pub stated: &'a Stated,
+    pub clues: &'a Clues,
+    pub significant: bool,
+}
+
+/// What a changed text means for its story: a copy that says something else now stands for itself, and one that was too
+/// short to be compared is looked for. Returns until when a section waits for better copies of it, if one does.
 pub(super) fn changed(
     db: &Connection,
     index: &Mutex<Held>,
     row: i64,
-    stated: &Stated,
-    clues: &Clues,
+    edit: &Edit<'_>,
     now: Time,
-) -> Result<(), StoreError> {
-    let Some(own) = other(db, row)? else { return Ok(()) };
+) -> Result<Option<Time>, StoreError> {
+    let Edit { stated, clues, .. } = *edit;
+    let Some(own) = other(db, row)? else { return Ok(None) };
     if let Some(link) = clues.link {
         let sql = "INSERT INTO story_link (hash, entry) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         db.prepare_cached(sql)?.execute([link, row])?;
     }
     let Some(story) = own.story else {
-        if now - own.first_seen <= TimeDelta::hours(WINDOW_HOURS) {
-            remember(db, index, row, own.first_seen, &clues.anchors)?;
+        if now - own.first_seen > TimeDelta::hours(WINDOW_HOURS) {
+            return Ok(None);
         }
-        return Ok(());
+        if edit.significant && !was_compared(db, row)? {
+            let source = own.source;
+            let newcomer = Newcomer { row, source, seen: own.first_seen, clues, taken_id: None, stated };
+            if let Some(first) = by_text(db, index, &newcomer)? {
+                db.prepare_cached("UPDATE entry SET story = ?2 WHERE id = ?1")?.execute([row, first])?;
+                return copies::joined(db, row, first, Moment::At(now));
+            }
+        }
+        remember(db, index, row, own.first_seen, &clues.anchors)?;
+        return Ok(None);
     };
-    let Some(first) = other(db, story)? else { return Ok(()) };
+    let Some(first) = other(db, story)? else { return Ok(None) };
     let stays = first.id == own.native || duplicates::same_words(stated, &first.stated);
     if stays || shares_link(db, row, story, clues)? {
-        return Ok(());
+        return Ok(None);
     }
     db.prepare_cached("UPDATE entry SET story = NULL WHERE id = ?1")?.execute([row])?;
     leave(db, row, own.effective, story, Moment::At(now))?;
-    remember(db, index, row, own.first_seen, &clues.anchors)
+    remember(db, index, row, own.first_seen, &clues.anchors)?;
+    Ok(None)
+}
+
+/// Its text was looked for already, or others have joined it: two stories never become one.
+fn was_compared(db: &Connection, row: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM story_text WHERE entry = ?1 UNION ALL SELECT 1 FROM entry WHERE story = ?1";
+    Ok(db.prepare_cached(sql)?.exists([row])?)
 }
 
 /// Did another member of the story come first with this link?

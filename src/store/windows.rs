@@ -78,11 +78,23 @@ impl Store {
         self.read(move |db| {
             let sql = "SELECT published_id, withdrawn FROM tombstone WHERE section = ?1 AND withdrawn > ?2 AND withdrawn <= ?3
                 ORDER BY withdrawn DESC, published_id LIMIT 200";
-            let mut statement = db.prepare_cached(sql)?;
-            let rows = statement.query_map([section, after.timestamp(), until.timestamp()], |row| {
-                Ok(Tombstone { id: EntryId(row.get(0)?), when: time(row.get(1)?) })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            tombstones(db, sql, section, after, until)
+        })
+        .await
+    }
+
+    /// What was withdrawn of a source between two moments, newest first.
+    pub async fn tombstones_of_source(
+        &self,
+        source: i64,
+        after: Time,
+        until: Time,
+    ) -> Result<Vec<Tombstone>, StoreError> {
+        self.read(move |db| {
+            let sql = "SELECT published_id, withdrawn FROM entry
+                WHERE source = ?1 AND withdrawn IS NOT NULL AND withdrawn > ?2 AND withdrawn <= ?3
+                ORDER BY withdrawn DESC, published_id LIMIT 200";
+            tombstones(db, sql, source, after, until)
         })
         .await
     }
@@ -105,6 +117,14 @@ impl Store {
         })
         .await
     }
+}
+
+fn tombstones(db: &Connection, sql: &str, of: i64, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([of, after.timestamp(), until.timestamp()], |row| {
+        Ok(Tombstone { id: EntryId(row.get(0)?), when: time(row.get(1)?) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Of an entry `e` with its source `s`.

@@ -472,6 +472,7 @@ fn vocabulary() -> Vocabulary {
             include: vec![],
             limit: 50,
             max_age: None,
+            keep: None,
             max_per_source: None,
             merges_copies: true,
             settle: chrono::TimeDelta::zero(),

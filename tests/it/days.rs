@@ -69,3 +69,26 @@ fn older_entries_are_reached_day_by_day_and_stay_there() {
         assert_eq!(desk.get(nowhere).status, 404, "{nowhere}");
     }
 }
+
+#[test]
+fn a_section_keeps_its_entries_for_as_many_days_as_it_says() {
+    let desk = Desk::new();
+    let now = chrono::Utc::now();
+    let date = |days: i64| (now - chrono::TimeDelta::days(days)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let (new, old) = (date(1), date(100));
+    desk.origin.answer("/feed", 200, &[], atom("Feed", &[("tag:d,1", "New", &new), ("tag:d,2", "Old", &old)]));
+    desk.configure(&format!(
+        "[[section]]\nname = \"news\"\nlimit = 1\nkeep-days = 30\n[[section]]\nname = \"all\"\n\
+         [[source]]\nname = \"feed\"\nurl = \"{}\"\nsections = [\"news\", \"all\"]\n",
+        desk.origin.url("/feed")
+    ));
+    let _daemon = desk.serve();
+    desk.until_titles("all", &["New", "Old"]);
+    desk.until_titles("news", &["New"]);
+    let status = |section: &str, date: &str| desk.get(&format!("/{section}/{}/", &date[..10])).status;
+    assert_eq!((status("all", &old), status("news", &old), status("news", &new)), (200, 404, 200));
+    let page = desk.get(&format!("/news/{}/", &new[..10])).text();
+    assert_eq!(link(&page, "next"), None, "no link leads to what left");
+    let told = desk.run(&["explain", "tag:d,2"]).out;
+    assert!(told.contains("older than keep-days of the section"), "{told}");
+}

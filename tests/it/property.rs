@@ -161,6 +161,7 @@ fn section(name: &str, max_per_source: Option<usize>) -> Section {
         description: None,
         language: None,
         max_age: None,
+        keep: None,
         merges_copies: true,
         settle: TimeDelta::zero(),
         full_text: true,

@@ -227,6 +227,7 @@ fn health() -> String {
     let mut moved = row("The Wire", Mark::Well, "304, nothing new", 0, "half of its usual gap of 1 h");
     moved.advice = Some("write url = \"https://wire.example/atom.xml\" (it has moved for good)".into());
     moved.full_text = Some("31 texts taken from pages, 2 waiting, 4 as the feed has them".into());
+    let rule = |rule: &str, hits, last| RuleRow { rule: rule.into(), hits, last };
     status_page(&StatusPage {
         site: site(),
         counts: vec![(Mark::Failing, 1), (Mark::Gone, 1), (Mark::Quiet, 1), (Mark::Waiting, 1), (Mark::Well, 2)],
@@ -237,6 +238,11 @@ fn health() -> String {
             row("أخبار", Mark::Waiting, "", 0, "first poll"),
             folder,
             moved,
+        ],
+        rules: vec![
+            rule("rule 1", 1204, Some(at("2026-03-28T09:15:00Z"))),
+            rule("rule 1 of source أخبار & <Co>", 1, Some(at("2026-03-27T18:00:00Z"))),
+            rule("rule 1 of section politics", 0, None),
         ],
         notices: vec![
             "politics: one entry of “The Wire” was left out of the feeds: its link is not an absolute URL".into(),

@@ -127,6 +127,30 @@ fn what_its_owner_should_write_is_shown_but_no_secret() {
 }
 
 #[test]
+fn how_often_a_rule_matched_is_shown_but_not_of_private_sources() {
+    let desk = Desk::new();
+    let feed = |id: &str, title: &str| atom("Feed", &[(id, title, "2026-03-01T00:00:00Z")]);
+    desk.origin.answer("/open", 200, &[], feed("tag:o,1", "One")).answer("/private", 200, &[], feed("tag:p,1", "One"));
+    let source = |name: &str, path: &str, key: &str| {
+        let rule = "{ when = { title = \"One\" }, then = { add-category = \"first\" } }";
+        format!("[[source]]\nname = \"{name}\"\nurl = \"{}\"\n{key}\nrules = [{rule}]\n", desk.origin.url(path))
+    };
+    let sources = source("Us & <them>", "/open", "") + &source("hidden", "/private", "private = true");
+    let rule = "[[rule]]\nwhen = { title = \"never said\" }\nthen = { drop = true }\n";
+    desk.configure(&format!("{sources}{rule}"));
+    let _daemon = desk.serve();
+    until_row(&desk, "hidden", "Well");
+    until_row(&desk, "Us & <them>", "Well");
+    let text = desk.get("/status").text();
+    assert!(text.contains("<li><bdi>rule 1</bdi>: has never matched</li>"), "{text}");
+    assert!(
+        text.contains("<bdi>rule 1 of source Us &#38; &#60;them&#62;</bdi>: matched 1 entry, last <time"),
+        "{text}"
+    );
+    assert!(!text.contains("of source hidden"), "{text}");
+}
+
+#[test]
 fn troubles_are_a_feed_that_changes_only_with_them() {
     let desk = desk(&[("wire", "/wire"), ("secret", "/secret?token=hunter2"), ("good", "/good")]);
     desk.origin.answer("/wire", 500, &[], "").answer("/secret", 403, &[], "").answer(

@@ -221,6 +221,85 @@ fn what_retention_removed_is_not_taken_in_again() {
 }
 
 #[test]
+fn the_row_of_a_removed_entry_is_never_anothers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let path = folder.path().join("s.db");
+        let store = open(&path).await;
+        let section = politics(&store).await;
+        let sources = named(&[("a", "https://a.example/"), ("b", "https://b.example/")]);
+        let rows = store.sync_sources(sources).await.expect("rows");
+        let entries = async |store: &Store| {
+            let window = store.window(Shown::Section(section), 9).await.expect("a window");
+            let mut entries: Vec<i64> = window.iter().map(|stored| stored.row).collect();
+            entries.sort_unstable();
+            entries
+        };
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two"), ("3", "Three")]).await;
+        let first = entries(&store).await;
+        let removed = store.prune(rows[0], at(0) + TimeDelta::days(1), 9, at(0) + TimeDelta::days(2)).await;
+        assert_eq!((first.len(), removed.expect("a batch").removed), (3, 3));
+        store.close().await;
+        drop(store);
+        // Whoever still names an old row finds nothing there, also after a restart.
+        let store = open(&path).await;
+        refresh(&store, rows[1], 60, &[("4", "Four"), ("5", "Five")]).await;
+        let second = entries(&store).await;
+        assert_eq!(second.len(), 2);
+        assert!(second.iter().all(|row| Some(row) > first.last()), "{first:?} {second:?}");
+    });
+}
+
+#[test]
+fn a_source_of_its_own_tells_what_was_withdrawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        politics(&store).await;
+        let sources = named(&[("a", "https://a.example/"), ("b", "https://b.example/")]);
+        let rows = store.sync_sources(sources).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("1", "One"), ("2", "Two")]).await;
+        let known = store.window(Shown::Source(rows[0]), 1).await.expect("a window");
+        write(&store, rows[0], 60, Changes { withdrawn: vec![known[0].row], ..Changes::default() }).await;
+        let told = async |source: i64, after, until| {
+            let found = store.tombstones_of_source(source, at(after), at(until)).await.expect("tombstones");
+            found.into_iter().map(|tombstone| (tombstone.id, tombstone.when)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(rows[0], 0, 60).await, [(known[0].entry.id.clone(), at(60))]);
+        assert_eq!((told(rows[0], 0, 59).await, told(rows[0], 60, 99).await), (vec![], vec![]));
+        assert_eq!(told(rows[1], 0, 99).await, [], "it is another's");
+        refresh(&store, rows[0], 120, &[("1", "One"), ("2", "Two")]).await;
+        assert_eq!(told(rows[0], 0, 999).await, [], "it is back");
+    });
+}
+
+#[test]
+fn days_that_a_section_keeps_no_more_leave_the_mirror() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        let day = |days: i64| at(0) + TimeDelta::days(days);
+        let left = async |days: i64| {
+            store.left_by_age(section, day(days)).await.expect("it is noted");
+            let (entries, days) = store.unmirrored_pages(99).await.expect("pages");
+            let sections: Vec<i64> = days.iter().map(|day| day.what.0).collect();
+            store.mirrored_pages(entries, days).await.expect("they are written");
+            sections
+        };
+        refresh(&store, rows[0], 0, &[("1", "One")]).await;
+        assert_eq!(left(1).await, [0; 0], "there is no mirror");
+        store.collect_unmirrored(Some("one".into())).await.expect("a mirror");
+        assert_eq!(left(-9).await.len(), 2, "a new mirror: section and site");
+        assert_eq!(left(-8).await, [0; 0]);
+        assert_eq!(left(1).await, [section]);
+        // The day may not have been over.
+        assert_eq!((left(9).await, left(19).await), (vec![section], vec![]));
+    });
+}
+
+#[test]
 fn one_date_for_many_entries_is_one_window_in_one_order() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {

@@ -326,6 +326,45 @@ fn a_copy_that_says_something_else_now_stands_for_itself() {
 }
 
 #[test]
+fn a_text_that_grows_long_enough_finds_its_story() {
+    let story = text(20);
+    let wire = item("wire", &story);
+    let short = |id: &str| item(id, "More soon.");
+    let copies = |scene: &Scene, id: &str| {
+        let found = scene.runtime.block_on(scene.store.entry_by_id(format!("https://{id}/"))).unwrap().unwrap();
+        found.copies.into_iter().map(|copy| copy.entry.stated.title).collect::<Vec<_>>()
+    };
+    let scene = Scene::new(0);
+    scene.refresh(BLOG, 0, &[short("blog")]);
+    scene.refresh(WIRE, 60, std::slice::from_ref(&wire));
+    scene.refresh(BLOG, 120, &[item("blog", &story)]);
+    assert_eq!(scene.shows(NEWS), ["wire", "blog"], "what was published is not hidden");
+    assert_eq!(copies(&scene, "blog"), ["wire"]);
+    scene.refresh(OWN, 180, &[item("own", &story)]);
+    assert_eq!(scene.shows(NEWS), ["wire =own", "blog"]);
+    scene.withdraw(WIRE, 240, &wire);
+    assert_eq!(scene.shows(NEWS), ["blog =own"], "nobody needs a third one");
+
+    // Where it still waits it waits with the others, since the first of them came, and steps back.
+    let scene = Scene::new(600);
+    scene.refresh(BLOG, 0, &[short("blog")]);
+    scene.refresh(WIRE, 60, std::slice::from_ref(&wire));
+    scene.refresh(BLOG, 120, &[item("blog", &story)]);
+    assert_eq!(scene.shows(NEWS), [""; 0]);
+    assert_eq!(scene.runtime.block_on(scene.store.settle(at(600))).unwrap(), ["news"]);
+    assert_eq!(scene.shows(NEWS), ["wire =blog"]);
+
+    // It is looked for once, and only while texts are compared.
+    let scene = Scene::new(0);
+    scene.refresh(BLOG, 0, &[item("blog", &text(21))]);
+    scene.refresh(OWN, 0, &[short("own")]);
+    scene.refresh(WIRE, 60, &[wire]);
+    scene.refresh(BLOG, 120, &[item("blog", &story)]);
+    scene.refresh(OWN, 4 * 86_400, &[item("own", &story)]);
+    assert_eq!(copies(&scene, "wire"), [""; 0]);
+}
+
+#[test]
 fn a_changed_configuration_chooses_again() {
     let scene = Scene::new(0);
     let story = text(12);
