@@ -29,8 +29,6 @@ type Made = BTreeMap<&'static str, Arc<Revision>>;
 pub struct Shelves {
     made: Mutex<Recent>,
     makers: Semaphore,
-    /// One pass over the mirror at a time.
-    pub(super) mirror: Semaphore,
 }
 
 #[derive(Default)]
@@ -43,7 +41,7 @@ struct Recent {
 
 impl Default for Shelves {
     fn default() -> Shelves {
-        Shelves { made: Mutex::default(), makers: Semaphore::new(MAKERS), mirror: Semaphore::new(1) }
+        Shelves { made: Mutex::default(), makers: Semaphore::new(MAKERS) }
     }
 }
 
@@ -157,7 +155,7 @@ impl Newsdesk {
     pub async fn mirror_archives(&self) {
         let Some(root) = self.settings.publish.folder.clone() else { return };
         // The semaphore is never closed.
-        let _turn = self.archives.mirror.acquire().await;
+        let _turn = self.mirror_turn.acquire().await;
         for (row, section) in self.sections.iter().filter(|(row, _)| !row.name.is_empty()) {
             if let Err(cause) = self.mirror_archive(&root, row, section).await {
                 tracing::error!(stage = "mirror", "{}", chain(&*cause));

@@ -32,7 +32,7 @@ impl Newsdesk {
         let Some(root) = self.settings.publish.folder.clone() else { return };
         self.mirror_archives().await;
         // The semaphore is never closed.
-        let _turn = self.archives.mirror.acquire().await;
+        let _turn = self.mirror_turn.acquire().await;
         let written = match self.mirror_status(&root).await {
             Ok(()) => self.mirror_pages(&root).await,
             failed => failed,
@@ -46,12 +46,7 @@ impl Newsdesk {
     /// that are no more leave.
     pub(super) async fn sweep_pages(&self) -> Result<(), crate::store::StoreError> {
         let root = self.settings.publish.folder.clone();
-        let print = root.as_ref().map(|root| {
-            let sections: Vec<_> = self.sections.iter().map(|(_, section)| section).collect();
-            let known =
-                (env!("CARGO_PKG_VERSION"), &self.site, sections, self.placer.print(), self.private_sources(), root);
-            publish::etag(format!("{known:?}").as_bytes())
-        });
+        let print = self.mirror_print();
         let is_new = |root: &PathBuf| !root.join(mirror::file_of(STATUS_PAGE)).exists();
         if root.as_ref().is_some_and(is_new) {
             // A folder that is not there yet, or that somebody emptied, is filled from the beginning.
@@ -70,9 +65,20 @@ impl Newsdesk {
         Ok(())
     }
 
+    /// What decides how the pages look, and where they stand; `None`: there is no mirror.
+    fn mirror_print(&self) -> Option<String> {
+        let root = self.settings.publish.folder.as_ref()?;
+        let sections: Vec<_> = self.sections.iter().map(|(_, section)| section).collect();
+        let known =
+            (env!("CARGO_PKG_VERSION"), &self.site, sections, self.placer.print(), self.private_sources(), root);
+        Some(publish::etag(format!("{known:?}").as_bytes()))
+    }
+
+    /// Ends where another configuration came into force meanwhile, whose own pass waits for its turn.
     async fn mirror_pages(&self, root: &Path) -> Result<(), Failure> {
+        let Some(print) = self.mirror_print() else { return Ok(()) };
         loop {
-            let (entries, days) = self.store.unmirrored_pages(BATCH).await?;
+            let (entries, days) = self.store.unmirrored_pages(print.clone(), BATCH).await?;
             if entries.is_empty() && days.is_empty() {
                 return Ok(());
             }
@@ -80,7 +86,7 @@ impl Newsdesk {
                 self.mirror_entry(root, id).await?;
             }
             self.mirror_days(root, days.iter().map(|day| day.what)).await?;
-            self.store.mirrored_pages(entries, days).await?;
+            self.store.mirrored_pages(print.clone(), entries, days).await?;
         }
     }
 

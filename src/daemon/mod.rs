@@ -70,6 +70,8 @@ pub struct Kept {
     notices: Mutex<BTreeMap<String, Vec<String>>>,
     /// Sections out of which retention took something.
     stale: Mutex<BTreeSet<String>>,
+    /// One pass over the mirror at a time, across reloads: what an old configuration writes, the new one writes over.
+    mirror_turn: tokio::sync::Semaphore,
     /// What stands in the file and not in force.
     standing: Mutex<reload::Standing>,
     /// The way to our own hub.
@@ -151,6 +153,7 @@ impl Newsdesk {
         store.initialise(settings.site.id.clone().or(site_url)).await?;
         let kept = Kept {
             store,
+            mirror_turn: tokio::sync::Semaphore::new(1),
             live: Arc::new(Live::default()),
             serving: AtomicBool::new(false),
             outage: Mutex::new(Outage::default()),

@@ -253,12 +253,24 @@ impl Door {
 
     /// One request, up to the head of its answer.
     async fn send(&self, request: &Request<'_>, known: Option<&Validators>, url: &Url) -> Result<Response, Trouble> {
-        let settings = &self.shared.settings;
         self.judge(url)?;
         let mut outgoing = reqwest::Request::new(Method::GET, url.clone());
         *outgoing.headers_mut() = fields(request, known, url)?;
-        let client = if request.keep { &self.shared.keeping } else { &self.shared.closing };
-        let port = settings.proxy.as_ref().unwrap_or(url).port_or_known_default().unwrap_or(0);
+        if !request.keep {
+            return self.answer(&self.shared.closing, outgoing).await;
+        }
+        let again = outgoing.try_clone();
+        match (self.answer(&self.shared.keeping, outgoing).await, again) {
+            // What was understood as no HTTP may be what another source of the host left behind on a kept connection
+            // (RFC 9112 §6.3: bytes after an answer); one of its own settles it.
+            (Err(Trouble::Protocol(_)), Some(again)) => self.answer(&self.shared.closing, again).await,
+            (answer, _) => answer,
+        }
+    }
+
+    async fn answer(&self, client: &Client, outgoing: reqwest::Request) -> Result<Response, Trouble> {
+        let settings = &self.shared.settings;
+        let port = settings.proxy.as_ref().unwrap_or(outgoing.url()).port_or_known_default().unwrap_or(0);
         let answer = within("the first byte", settings.first_byte_timeout, PORT.scope(port, client.execute(outgoing)));
         answer.await?.map_err(|error| refusal(error, settings.connect_timeout))
     }

@@ -57,11 +57,7 @@ impl Store {
     /// folder, all there are wait to be written.
     pub async fn collect_unmirrored(&self, print: Option<String>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let known: Option<String> = db
-                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-                .query_row([META], |row| row.get(0))
-                .optional()?;
-            if known == print {
+            if collected_for(db)? == print {
                 return Ok(());
             }
             for (head, _) in triggers() {
@@ -101,12 +97,17 @@ impl Store {
         .await
     }
 
-    /// Published ids of entries whose page is not as it should be, and which sections' days.
+    /// Published ids of entries whose page is not as it should be, and which sections' days; nothing for whoever makes
+    /// pages otherwise (`print`) than they are collected for, which is a configuration that is in force no more.
     pub async fn unmirrored_pages(
         &self,
+        print: String,
         most: usize,
     ) -> Result<(Vec<Unmirrored<String>>, Vec<Unmirrored<SectionDay>>), StoreError> {
         self.read(move |db| {
+            if collected_for(db)?.as_ref() != Some(&print) {
+                return Ok((Vec::new(), Vec::new()));
+            }
             let sql = "SELECT published_id, version FROM unmirrored_entry LIMIT ?1";
             let mut entries = db.prepare_cached(sql)?;
             let entries = entries
@@ -121,13 +122,17 @@ impl Store {
         .await
     }
 
-    /// These were written; what changed meanwhile stays.
+    /// These were written; what changed meanwhile stays, and everything where `print` is in force no more.
     pub async fn mirrored_pages(
         &self,
+        print: String,
         entries: Vec<Unmirrored<String>>,
         days: Vec<Unmirrored<SectionDay>>,
     ) -> Result<(), StoreError> {
         self.write(move |db| {
+            if collected_for(db)?.as_ref() != Some(&print) {
+                return Ok(());
+            }
             let sql = "DELETE FROM unmirrored_entry WHERE published_id = ?1 AND version = ?2";
             let mut statement = db.prepare_cached(sql)?;
             for entry in &entries {
@@ -142,6 +147,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// The print of the pages that are collected; `None`: there is no mirror.
+fn collected_for(db: &Connection) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    Ok(db.prepare_cached(sql)?.query_row([META], |row| row.get(0)).optional()?)
 }
 
 fn begin(db: &Connection, print: &str) -> Result<(), StoreError> {

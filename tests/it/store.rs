@@ -274,6 +274,25 @@ fn a_source_of_its_own_tells_what_was_withdrawn() {
 }
 
 #[test]
+fn a_pass_of_an_old_configuration_takes_nothing_from_the_new_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        store.collect_unmirrored(Some("old".into())).await.expect("a mirror");
+        refresh(&store, rows[0], 1, &[("1", "One")]).await;
+        let (entries, days) = store.unmirrored_pages("old".into(), 99).await.expect("pages");
+        assert_eq!((entries.len(), days.iter().any(|day| day.what.0 == section)), (1, true));
+        store.collect_unmirrored(Some("new".into())).await.expect("a reload");
+        store.mirrored_pages("old".into(), entries, days).await.expect("the old pass ends");
+        assert_eq!(store.unmirrored_pages("old".into(), 99).await.expect("pages"), (vec![], vec![]));
+        let (entries, days) = store.unmirrored_pages("new".into(), 99).await.expect("pages");
+        assert_eq!((entries.len(), days.is_empty()), (1, false), "all of it waits for the new pass");
+    });
+}
+
+#[test]
 fn days_that_a_section_keeps_no_more_leave_the_mirror() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
@@ -283,9 +302,9 @@ fn days_that_a_section_keeps_no_more_leave_the_mirror() {
         let day = |days: i64| at(0) + TimeDelta::days(days);
         let left = async |days: i64| {
             store.left_by_age(section, day(days)).await.expect("it is noted");
-            let (entries, days) = store.unmirrored_pages(99).await.expect("pages");
+            let (entries, days) = store.unmirrored_pages("one".into(), 99).await.expect("pages");
             let sections: Vec<i64> = days.iter().map(|day| day.what.0).collect();
-            store.mirrored_pages(entries, days).await.expect("they are written");
+            store.mirrored_pages("one".into(), entries, days).await.expect("they are written");
             sections
         };
         refresh(&store, rows[0], 0, &[("1", "One")]).await;
