@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Option<Time> {
         return None;
     }
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return digits_only(text);
+        return digits_only(text).filter(|time| (1..=9999).contains(&time.year()));
     }
     iso(text).or_else(|| words(text))
 }
@@ -711,5 +711,11 @@ mod tests {
         ] {
             check(text, "none");
         }
+    }
+
+    #[test]
+    fn no_year_is_zero() {
+        assert_eq!(parse("0000332\n"), None);
+        assert!(parse("2026332").is_some());
     }
 }
