@@ -29,6 +29,8 @@ type Made = BTreeMap<&'static str, Arc<Revision>>;
 pub struct Shelves {
     made: Mutex<Recent>,
     makers: Semaphore,
+    /// Passes over the mirror that wait for their turn: one is enough.
+    pub(super) waiting: Semaphore,
 }
 
 #[derive(Default)]
@@ -41,7 +43,7 @@ struct Recent {
 
 impl Default for Shelves {
     fn default() -> Shelves {
-        Shelves { made: Mutex::default(), makers: Semaphore::new(MAKERS) }
+        Shelves { made: Mutex::default(), makers: Semaphore::new(MAKERS), waiting: Semaphore::new(1) }
     }
 }
 
@@ -152,12 +154,9 @@ impl Newsdesk {
 
     /// Write what the mirror lacks of the archives. It may take long after a start with a new mirror; whatever is
     /// interrupted goes on the next time.
-    pub async fn mirror_archives(&self) {
-        let Some(root) = self.settings.publish.folder.clone() else { return };
-        // The semaphore is never closed.
-        let _turn = self.mirror_turn.acquire().await;
+    pub(super) async fn mirror_archives(&self, root: &std::path::Path) {
         for (row, section) in self.sections.iter().filter(|(row, _)| !row.name.is_empty()) {
-            if let Err(cause) = self.mirror_archive(&root, row, section).await {
+            if let Err(cause) = self.mirror_archive(root, row, section).await {
                 tracing::error!(stage = "mirror", "{}", chain(&*cause));
             }
         }

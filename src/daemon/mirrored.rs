@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 
 use super::work::on_disk;
 use super::{Newsdesk, chain, days};
+use crate::model::Time;
 use crate::normalize::links::encode_segment;
 use crate::publish::{self, mirror};
 use crate::serve::public::Found;
@@ -30,9 +31,12 @@ impl Newsdesk {
     /// Whatever a publication leaves to be written: archives, then pages. It may take long with a new mirror.
     pub async fn mirror_rest(&self) {
         let Some(root) = self.settings.publish.folder.clone() else { return };
-        self.mirror_archives().await;
+        // Whoever waits already will do what is to be done by then.
+        let Ok(waiting) = self.archives.waiting.try_acquire() else { return };
         // The semaphore is never closed.
         let _turn = self.mirror_turn.acquire().await;
+        drop(waiting);
+        self.mirror_archives(&root).await;
         let written = match self.mirror_status(&root).await {
             Ok(()) => self.mirror_pages(&root).await,
             failed => failed,
@@ -102,40 +106,61 @@ impl Newsdesk {
         self.mirror_page(root, path, self.entry_page(id.to_owned()).await?).await.map(drop)
     }
 
-    /// Each day once; a day that came or went changes what its neighbours point at.
+    /// Each day once, and those beside one that came or went, since they point at it.
     async fn mirror_days(&self, root: &Path, moments: impl Iterator<Item = SectionDay>) -> Result<(), Failure> {
-        let zone = self.settings.site.timezone;
-        let mut done: BTreeSet<(i64, NaiveDate)> = BTreeSet::new();
-        let mut open: Vec<(i64, NaiveDate, bool)> =
-            moments.map(|(section, moment)| (section, moment.with_timezone(&zone).date_naive(), true)).collect();
-        while let Some((row, date, look_around)) = open.pop() {
-            let Some((section, _)) = self.sections.iter().find(|(section, _)| section.row == row) else { continue };
-            if !done.insert((row, date)) {
-                continue;
+        let days: BTreeSet<(i64, NaiveDate)> = moments.map(|(section, moment)| (section, self.date(moment))).collect();
+        // Beside one that comes they are written first: once it stands nobody sees that it is new.
+        let mut beside = BTreeSet::new();
+        for day in &days {
+            if !self.day_stands(root, *day) {
+                beside.extend(self.days_beside(*day).await?);
             }
-            let path = format!("{}{date}/", days::path_of(&section.name));
+        }
+        for day in beside.difference(&days) {
+            self.mirror_day(root, *day).await?;
+        }
+        let mut beside = BTreeSet::new();
+        for day in &days {
+            self.mirror_day(root, *day).await?;
+            if !self.day_stands(root, *day) {
+                beside.extend(self.days_beside(*day).await?);
+            }
+        }
+        for day in beside.difference(&days) {
+            self.mirror_day(root, *day).await?;
+        }
+        Ok(())
+    }
+
+    fn date(&self, moment: Time) -> NaiveDate {
+        moment.with_timezone(&self.settings.site.timezone).date_naive()
+    }
+
+    /// Below the base; `None`: its section is no more.
+    fn day_path(&self, (row, date): (i64, NaiveDate)) -> Option<(&str, String)> {
+        let (section, _) = self.sections.iter().find(|(section, _)| section.row == row)?;
+        Some((&section.name, format!("{}{date}/", days::path_of(&section.name))))
+    }
+
+    fn day_stands(&self, root: &Path, day: (i64, NaiveDate)) -> bool {
+        self.day_path(day).is_some_and(|(_, path)| root.join(mirror::file_of(&path)).exists())
+    }
+
+    /// The nearest ones before and after it on which something stands.
+    async fn days_beside(&self, (row, date): (i64, NaiveDate)) -> Result<Vec<(i64, NaiveDate)>, Failure> {
+        let span = self.store.span(row, days::stretch(date, self.settings.site.timezone), 0, 0).await?;
+        Ok([span.newer, span.older].into_iter().flatten().map(|moment| (row, self.date(moment))).collect())
+    }
+
+    /// Its parts as they are now; those that it has no more leave.
+    async fn mirror_day(&self, root: &Path, day: (i64, NaiveDate)) -> Result<(), Failure> {
+        let Some((section, path)) = self.day_path(day) else { return Ok(()) };
+        for part in 1..=MOST_PARTS {
+            let path = if part == 1 { path.clone() } else { format!("{path}{part}/") };
             let stood = root.join(mirror::file_of(&path)).exists();
-            let mut stands = false;
-            for part in 1..=MOST_PARTS {
-                let found = self.day_page(&section.name, date, part).await?;
-                let path = if part == 1 { path.clone() } else { format!("{path}{part}/") };
-                let stood = part == 1 || root.join(mirror::file_of(&path)).exists();
-                if !self.mirror_page(root, path, found).await? {
-                    if !stood {
-                        break;
-                    }
-                } else if part == 1 {
-                    stands = true;
-                }
-            }
-            if stood != stands && look_around {
-                let around = self.store.span(row, days::stretch(date, zone), 0, 0).await?;
-                let around = [around.newer, around.older].into_iter().flatten();
-                let around = around.map(|moment| moment.with_timezone(&zone).date_naive());
-                for near in around {
-                    done.remove(&(row, near));
-                    open.push((row, near, false));
-                }
+            let found = self.day_page(section, day.1, part).await?;
+            if !self.mirror_page(root, path, found).await? && !stood {
+                break;
             }
         }
         Ok(())

@@ -443,6 +443,19 @@ fn no_link_of_the_static_mirror_is_dead() {
             && entries() == 242)
             .then_some(())
     });
+    // Several days that come at once: those that stood on both sides point at them.
+    for day in ["2025-03-02", "2025-02-27", "2025-02-26"] {
+        desk.write(&format!("articles/news/come-{day}.md"), format!("---\ntitle: Come\ndate: {day}\n---\nOf {day}.\n"));
+    }
+    until("days that came are pointed at from both sides", || {
+        let older =
+            |day: &str, other: &str| page(&format!("news/{day}/index.html")).contains(&format!("news/{other}/"));
+        (older("2025-03-03", "2025-03-02")
+            && older("2025-03-01", "2025-03-02")
+            && older("2025-03-01", "2025-02-27")
+            && older("2025-02-27", "2025-02-26"))
+        .then_some(())
+    });
     until("no link is dead after a withdrawal", || dead_links(&desk).is_empty().then_some(()));
 
     // A title of the site that changes while nobody runs stands on every page.
