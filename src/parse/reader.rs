@@ -4,6 +4,8 @@
 //! skipped. The reader keeps the stack of open elements, so an end tag that is missing, doubled or in the wrong place is
 //! mended here and nowhere else. Nothing recurses, and the stack has a limit.
 
+mod markup;
+
 use std::borrow::Cow;
 
 use url::Url;
@@ -253,78 +255,6 @@ impl<'a> Reader<'a> {
             }
         }
         Some(out)
-    }
-
-    /// The markup in an element, with prefixes dropped and empty elements written out, as HTML needs it.
-    fn markup(&mut self, element: &Element<'a>) -> String {
-        let mut out = String::new();
-        loop {
-            let before = self.open.len();
-            if before < element.level {
-                break;
-            }
-            match self.token() {
-                None => break,
-                Some(Token::Text(raw)) => out.push_str(raw),
-                Some(Token::CData(text)) => escape_into(text, &mut out),
-                Some(Token::Open(tag)) => {
-                    if self.ends_text(&tag, element) {
-                        break;
-                    }
-                    self.push(&tag);
-                    let name = local(tag.name).1;
-                    out.push('<');
-                    out.push_str(name);
-                    self.markup_attributes(&tag, &mut out);
-                    out.push('>');
-                    if tag.empty && !is_void(name) {
-                        out.push_str("</");
-                        out.push_str(name);
-                        out.push('>');
-                    }
-                }
-                Some(Token::Close(name)) => {
-                    // An end tag that ended nothing is dropped; one may end several elements, as it does in HTML.
-                    let still_inside = self.open.len() >= element.level;
-                    if !name.is_empty() && still_inside && self.open.len() < before {
-                        out.push_str("</");
-                        out.push_str(local(name).1);
-                        out.push('>');
-                    }
-                }
-                Some(Token::DocType(_)) => {}
-            }
-        }
-        out
-    }
-
-    fn markup_attributes(&self, tag: &Tag<'a>, out: &mut String) {
-        let attributes = tag.attributes.trim_end();
-        if attributes.is_empty() {
-            return;
-        }
-        // An xml:base inside the text moves the addresses below it; HTML has no word for that.
-        let inner_base = self.bases.last().filter(|(level, _)| *level > 0 && *level <= self.open.len());
-        for (name, value) in xml::attributes(attributes) {
-            let (prefix, name) = local(name);
-            if prefix == "xmlns" || name == "xmlns" || prefix == "xml" {
-                continue;
-            }
-            out.push(' ');
-            out.push_str(name);
-            out.push_str("=\"");
-            let resolved = match inner_base {
-                Some((_, base)) if matches!(name, "href" | "src" | "cite" | "longdesc" | "poster") => {
-                    base.join(&xml::unescape(value.trim(), &mut Repairs::default())).ok()
-                }
-                _ => None,
-            };
-            match resolved {
-                Some(url) => escape_into(url.as_str(), out),
-                None => out.push_str(&value.replace('"', "&quot;")),
-            }
-            out.push('"');
-        }
     }
 
     /// The xml:base in scope, absolute if it or the document's own address is.
@@ -616,35 +546,3 @@ const CAMEL_CASE: [(&str, &str); 24] = [
     ("emailServiceId", "emailserviceid"),
     ("episodeType", "episodetype"),
 ];
-
-/// HTML elements that have no end tag.
-fn is_void(name: &str) -> bool {
-    matches!(
-        name,
-        "area"
-            | "base"
-            | "br"
-            | "col"
-            | "embed"
-            | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "source"
-            | "track"
-            | "wbr"
-    )
-}
-
-fn escape_into(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-}

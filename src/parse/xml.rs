@@ -511,6 +511,19 @@ pub fn windows_1252(code: u32) -> Option<char> {
     text.chars().next().filter(|c| !c.is_control())
 }
 
+/// Appends a text to HTML, markup characters escaped; fit for attributes too.
+pub fn escape(text: &str, html: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            c => html.push(c),
+        }
+    }
+}
+
 /// A character that XML 1.0 (§2.2) allows.
 pub fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)

@@ -1,6 +1,7 @@
 //! Origins that misbehave, seen through the real binary: each costs its own source one poll and is told in words; what
 //! was read before stays, the others are none the worse, and with the first good answer all is forgotten.
 
+use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -429,4 +430,46 @@ fn retry_after_is_obeyed_for_a_day_at_most() {
         assert!(within.contains(&next.num_minutes()), "{at}: in {next}: {why}");
         assert_eq!(why.contains("parked by the host for 24 h"), parked, "{at}: {why}");
     }
+}
+
+#[test]
+fn what_another_answer_left_on_a_kept_connection_is_no_fault_of_the_source() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = connections.clone();
+    // The first answer of a connection is good, whatever is asked next meets bytes that are no HTTP.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+                let mut stream = stream;
+                for asked in 0..2 {
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") {
+                        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let answer = match (asked, head.starts_with("GET /begin ")) {
+                        (0, true) => "HTTP/1.1 302 Found\r\nLocation: /feed\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                        (0, false) => {
+                            let body = feed("kept", 1);
+                            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                        }
+                        _ => "left over\r\n\r\n".to_owned(),
+                    };
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            });
+        }
+    });
+    let desk = Desk::new();
+    desk.configure(&format!(
+        "[[section]]\nname = \"news\"\n[[source]]\nname = \"kept\"\nurl = \"http://127.0.0.1:{port}/begin\"\nsections = [\"news\"]\n"
+    ));
+    let told = desk.run(&["update", "--json"]);
+    assert_eq!(row(&told.json(), "kept")["outcome"], "1 new", "{told:?}");
+    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 2, "once more, and not again and again");
 }

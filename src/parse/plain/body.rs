@@ -1,7 +1,8 @@
 //! The body as HTML: paragraphs, lists, links.
 
 use super::page::{Page, starts_lower, width};
-use crate::parse::article::{escape, web_address};
+use crate::parse::article::web_address;
+use crate::parse::xml::escape;
 
 /// The body's text.
 #[derive(Debug, Default)]
