@@ -43,7 +43,7 @@ use crate::config::Settings;
 use crate::config::settings::{Hub, Place, Source};
 use crate::fetch::http::{Door, DoorError};
 use crate::merge;
-use crate::model::{Section, Time};
+use crate::model::{Section, Stated, Time};
 use crate::parse::plain::Vocabulary;
 use crate::publish::{self, Live};
 use crate::schedule::{Failure, Outage, Poll, queue};
@@ -271,21 +271,21 @@ impl Newsdesk {
             return Ok(());
         }
         let mut after = 0;
-        let hits = Arc::new(Mutex::new(BTreeMap::new()));
+        let mut hits = BTreeMap::new();
         loop {
-            let (newsdesk, hits) = (self.clone(), hits.clone());
-            let place = move |source: &str, stated: &crate::model::Stated, first_seen: Time| {
+            let newsdesk = self.clone();
+            let place = move |source: &str, stated: &Stated, first_seen: Time, hits: &mut BTreeMap<String, u64>| {
                 let placement = newsdesk.placer.placed(source, stated, first_seen);
-                rules::count(&mut hits.lock().unwrap_or_else(PoisonError::into_inner), placement.hits);
+                rules::count(hits, placement.hits);
                 placement.sections
             };
-            match self.store.replace_members(after, place).await? {
-                Some(last) => after = last,
-                None => break,
+            let Some((last, of_batch)) = self.store.replace_members(after, place).await? else { break };
+            after = last;
+            for (rule, count) in of_batch {
+                *hits.entry(rule).or_default() += count;
             }
         }
         self.store.choose_again().await?;
-        let hits = std::mem::take(&mut *hits.lock().unwrap_or_else(PoisonError::into_inner));
         self.store.replace_hits(hits, now()).await?;
         self.store.set_meta("placement", print).await
     }

@@ -60,22 +60,23 @@ impl Store {
     pub async fn apply_refresh(&self, refresh: Refresh) -> Result<Applied, StoreError> {
         let index = self.stories().clone();
         if refresh.files.is_empty() && refresh.vanished.is_empty() {
-            self.write_patiently(move |db| apply(db, &index, refresh)).await
+            self.write_patiently(move |db| apply(db, &index, &refresh)).await
         } else {
             // Somebody has just saved an article.
-            self.write(move |db| apply(db, &index, refresh)).await
+            self.write(move |db| apply(db, &index, &refresh)).await
         }
     }
 }
 
-fn apply(db: &Connection, index: &Mutex<Held>, refresh: Refresh) -> Result<Applied, StoreError> {
-    let Refresh { source, now, changes, origin, feed_id, state, files, vanished, pages } = refresh;
+fn apply(db: &Connection, index: &Mutex<Held>, refresh: &Refresh) -> Result<Applied, StoreError> {
+    let Refresh { source, now, changes, pages, .. } = refresh;
+    let (source, now) = (*source, *now);
     let rewritten = changes.changed.iter().filter(|entry| entry.significant && !entry.barred).map(|entry| entry.row);
     let rewritten: Vec<i64> = rewritten.collect();
     let mut applied = Applied { flood: changes.flood, ..Applied::default() };
-    if let Some(origin) = origin {
-        choose_feed_id(db, source, feed_id)?;
-        if write_origin(db, source, origin, changes.is_told(), now)? {
+    if let Some(origin) = &refresh.origin {
+        choose_feed_id(db, source, refresh.feed_id.as_deref())?;
+        if write_origin(db, source, origin.clone(), changes.is_told(), now)? {
             // atom:source of every entry of it says something else now.
             applied.sections.extend(sections_of_source(db, source)?);
         }
@@ -85,26 +86,26 @@ fn apply(db: &Connection, index: &Mutex<Held>, refresh: Refresh) -> Result<Appli
     }
     if !changes.new.is_empty() {
         let lookup = Lookup::new(db, source)?;
-        for entry in changes.new {
+        for entry in &changes.new {
             insert(db, index, Arrival { source, now }, entry, &lookup, &mut applied)?;
         }
     }
-    for entry in changes.changed {
+    for entry in &changes.changed {
         update(db, index, Arrival { source, now }, entry, &mut applied)?;
     }
-    if pages > 0 {
-        want_pages(db, source, &rewritten, pages, now)?;
+    if *pages > 0 {
+        want_pages(db, source, &rewritten, *pages, now)?;
     }
-    for row in changes.withdrawn {
-        withdraw(db, row, now, &mut applied)?;
+    for row in &changes.withdrawn {
+        withdraw(db, *row, now, &mut applied)?;
     }
-    for hash in changes.still_gone {
+    for hash in &changes.still_gone {
         let sql = "INSERT OR REPLACE INTO gone (source, hash, carried) VALUES (?1, ?2, ?3)";
         db.prepare_cached(sql)?.execute(params![source, hash.0, now.timestamp()])?;
     }
     count_hits(db, &changes.hits, now)?;
-    write_files(db, source, &files, &vanished)?;
-    write_state(db, source, &state, Some(now))?;
+    write_files(db, source, &refresh.files, &refresh.vanished)?;
+    write_state(db, source, &refresh.state, Some(now))?;
     Ok(applied)
 }
 
@@ -135,13 +136,13 @@ fn insert(
     db: &Connection,
     index: &Mutex<Held>,
     Arrival { source, now }: Arrival,
-    entry: NewEntry,
+    entry: &NewEntry,
     lookup: &Lookup,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     let key = entry.key.hash();
-    let id = published_id(db, source, key, entry.publishable.clone(), lookup)?;
-    let slug = entry.slug.map(|slug| free_slug(db, slug, key)).transpose()?;
+    let id = published_id(db, source, key, entry.publishable.as_deref(), lookup)?;
+    let slug = entry.slug.as_deref().map(|slug| free_slug(db, slug, key)).transpose()?;
     let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
     let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
     rows.sort_unstable();
@@ -180,7 +181,7 @@ fn insert(
         let waits = copies::entered(db, row, story, &rows, lookup.local, Moment::At(now))?;
         applied.settles = applied.settles.into_iter().chain(waits).min();
     }
-    applied.sections.extend(entry.sections);
+    applied.sections.extend(entry.sections.iter().cloned());
     applied.new.push(EntryId(id));
     applied.slugs.extend(slug);
     Ok(())
@@ -190,10 +191,10 @@ fn update(
     db: &Connection,
     index: &Mutex<Held>,
     Arrival { source, now }: Arrival,
-    entry: ChangedEntry,
+    entry: &ChangedEntry,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    let mut aliases = entry.aliases;
+    let mut aliases = entry.aliases.clone();
     if let Some(key) = &entry.key {
         // The key it had stays known as an alias: a source may go back.
         let sql = "SELECT key FROM entry WHERE id = ?1";
@@ -219,7 +220,7 @@ fn update(
     let waits = set_members(db, entry.row, &entry.sections, Moment::At(now))?;
     applied.settles = applied.settles.into_iter().chain(waits).min();
     archives::corrected_now(db, entry.row, entry.significant, now)?;
-    applied.sections.extend(entry.sections);
+    applied.sections.extend(entry.sections.iter().cloned());
     applied.changed.push(EntryId(id));
     applied.slugs.extend(slug);
     Ok(())

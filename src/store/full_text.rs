@@ -80,7 +80,7 @@ impl Store {
 
     /// Write down what came of a page.
     pub async fn put_page(&self, entry: i64, outcome: PageOutcome, now: Time) -> Result<Applied, StoreError> {
-        self.write_patiently(move |db| put_page(db, entry, outcome, now)).await
+        self.write_patiently(move |db| put_page(db, entry, &outcome, now)).await
     }
 
     /// Sources that want no full texts, any more, show what their feeds say.
@@ -140,11 +140,11 @@ pub(super) fn want_pages(
     Ok(())
 }
 
-fn put_page(db: &Connection, entry: i64, outcome: PageOutcome, now: Time) -> Result<Applied, StoreError> {
+fn put_page(db: &Connection, entry: i64, outcome: &PageOutcome, now: Time) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     match outcome {
         PageOutcome::Text(text) => {
-            let stated = Stated { content: Some(text), ..Stated::default() };
+            let stated = Stated { content: Some(text.clone()), ..Stated::default() };
             let json = serde_json::to_vec(&stated)
                 .map_err(|cause| StoreError::Damaged { what: "an entry to be written", cause: cause.into() })?;
             let print = blake3::hash(&json);

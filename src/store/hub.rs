@@ -27,7 +27,7 @@ impl Store {
     /// Remember a wish until it is confirmed; an older one for the same is forgotten. Its row.
     pub async fn hub_ask(&self, wish: Wish, now: Time) -> Result<i64, StoreError> {
         self.write(move |db| {
-            let Wish { mode, topic, callback, secret, lease } = wish;
+            let Wish { mode, topic, callback, secret, lease } = &wish;
             db.prepare_cached("DELETE FROM hub_request WHERE topic = ?1 AND callback = ?2")?
                 .execute(params![topic, callback.as_str()])?;
             let sql = "INSERT INTO hub_request (mode, topic, callback, secret, lease_secs, due)

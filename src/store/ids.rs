@@ -55,7 +55,7 @@ pub(super) fn never_again(db: &Connection, row: i64) -> Result<(), StoreError> {
 }
 
 /// The native id where no other feed has it, no section of ours either; else one made of the place.
-pub(super) fn choose_feed_id(db: &Connection, source: i64, stated: Option<String>) -> Result<(), StoreError> {
+pub(super) fn choose_feed_id(db: &Connection, source: i64, stated: Option<&str>) -> Result<(), StoreError> {
     let sql = "SELECT place FROM source WHERE id = ?1 AND feed_id IS NULL";
     let Some(place) = db.prepare_cached(sql)?.query_row([source], |row| row.get::<_, String>(0)).optional()? else {
         return Ok(());
@@ -86,17 +86,17 @@ pub(super) fn published_id(
     db: &Connection,
     source: i64,
     key: KeyHash,
-    native: Option<String>,
+    native: Option<&str>,
     lookup: &Lookup,
 ) -> Result<String, StoreError> {
     let mut taken = db.prepare_cached("SELECT 1 FROM entry WHERE published_id = ?1")?;
     // What was once another's stays another's, although retention has removed its entry.
     let mut retired = db.prepare_cached("SELECT 1 FROM retired WHERE hash = ?1 AND source <> ?2")?;
     if let Some(native) = native
-        && !taken.exists([&native])?
-        && !retired.exists(params![id_hash(&native), source])?
+        && !taken.exists([native])?
+        && !retired.exists(params![id_hash(native), source])?
     {
-        return Ok(native);
+        return Ok(native.to_owned());
     }
     let mut round = 0_u32;
     loop {
@@ -118,10 +118,10 @@ pub(super) fn id_hash(id: &str) -> [u8; 16] {
 }
 
 /// The wished slug, or with the smallest number that makes it unique.
-pub(super) fn free_slug(db: &Connection, wish: String, key: KeyHash) -> Result<String, StoreError> {
+pub(super) fn free_slug(db: &Connection, wish: &str, key: KeyHash) -> Result<String, StoreError> {
     let mut taken = db.prepare_cached("SELECT 1 FROM entry WHERE slug = ?1")?;
-    if !taken.exists([&wish])? {
-        return Ok(wish);
+    if !taken.exists([wish])? {
+        return Ok(wish.to_owned());
     }
     for number in 2..100 {
         let slug = format!("{wish}-{number}");

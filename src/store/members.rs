@@ -1,6 +1,6 @@
 //! Which entry stands in which section: derived from entries and configuration, and rebuilt when the latter changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,26 +12,27 @@ use super::{Store, StoreError, time};
 use crate::model::{Stated, Time};
 
 impl Store {
-    /// Place a batch of stored entries anew, from `after` on in order of rows; the last row of it, until none is left.
+    /// Place a batch of stored entries anew, from `after` on in order of rows. The last row of it, until none is left, and
+    /// what `place` counted of the rules on the way.
     pub async fn replace_members(
         &self,
         after: i64,
-        place: impl Fn(&str, &Stated, Time) -> Vec<String> + Send + 'static,
-    ) -> Result<Option<i64>, StoreError> {
+        place: impl Fn(&str, &Stated, Time, &mut BTreeMap<String, u64>) -> Vec<String> + Send + 'static,
+    ) -> Result<Option<(i64, BTreeMap<String, u64>)>, StoreError> {
         self.write(move |db| {
             let sql = "SELECT e.id, s.name, e.first_seen, e.data FROM entry e JOIN source s ON s.id = e.source
                 WHERE e.id > ?1 AND e.withdrawn IS NULL AND s.active = 1 ORDER BY e.id LIMIT 500";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([after])?;
-            let mut last = None;
+            let (mut last, mut hits) = (None, BTreeMap::new());
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get(0)?;
                 let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
-                let sections = place(&row.get::<_, String>(1)?, &stated, time(row.get(2)?));
+                let sections = place(&row.get::<_, String>(1)?, &stated, time(row.get(2)?), &mut hits);
                 set_members(db, id, &sections, Moment::Later)?;
                 last = Some(id);
             }
-            Ok(last)
+            Ok(last.map(|last| (last, hits)))
         })
         .await
     }

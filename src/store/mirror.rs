@@ -65,8 +65,8 @@ impl Store {
                 db.execute_batch(&format!("DROP TRIGGER IF EXISTS {name};"))?;
             }
             db.execute_batch("DELETE FROM unmirrored_entry; DELETE FROM unmirrored_day;")?;
-            match print {
-                Some(print) => begin(db, &print),
+            match &print {
+                Some(print) => begin(db, print),
                 None => Ok(db.execute("DELETE FROM meta WHERE key = ?1", [META]).map(drop)?),
             }
         })

@@ -39,7 +39,7 @@ impl Store {
 
     pub async fn remove_push(&self, token: String) -> Result<(), StoreError> {
         self.write(move |db| {
-            db.prepare_cached("DELETE FROM push WHERE token = ?1")?.execute([token])?;
+            db.prepare_cached("DELETE FROM push WHERE token = ?1")?.execute([&token])?;
             Ok(())
         })
         .await

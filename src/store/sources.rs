@@ -38,7 +38,7 @@ impl Store {
     /// Choose, once for this store, the namespace in which ids are made; what is given later changes nothing.
     pub async fn initialise(&self, seed: Option<String>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let namespace = match seed {
+            let namespace = match &seed {
                 Some(seed) => Uuid::new_v5(&Uuid::NAMESPACE_URL, seed.as_bytes()),
                 None => Uuid::new_v4(),
             };
@@ -76,13 +76,13 @@ impl Store {
         self.write(move |db| {
             let namespace = namespace(db)?;
             let mut rows = Vec::new();
-            for name in std::iter::once(String::new()).chain(names) {
+            for name in std::iter::once("").chain(names.iter().map(String::as_str)) {
                 let feed_id = Uuid::new_v5(&namespace, format!("section:{name}").as_bytes()).urn().to_string();
                 let sql =
                     "INSERT INTO section (name, feed_id, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
                 db.execute(sql, params![name, feed_id, now.timestamp()])?;
                 let sql = "SELECT id, name, feed_id, created FROM section WHERE name = ?1";
-                rows.push(db.query_row(sql, [&name], |row| {
+                rows.push(db.query_row(sql, [name], |row| {
                     Ok(SectionRow {
                         row: row.get(0)?,
                         name: row.get(1)?,
@@ -207,7 +207,8 @@ pub(super) fn write_state(
 }
 
 pub(super) fn meta(db: &Connection, key: &str) -> Result<Option<String>, StoreError> {
-    Ok(db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    Ok(db.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn namespace(db: &Connection) -> Result<Uuid, StoreError> {

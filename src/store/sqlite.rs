@@ -1,7 +1,8 @@
 //! The embedded store: one SQLite file, one writing thread, a few reading connections.
 //!
-//! WAL, synchronous=FULL: what was published once survives a killed process and a power cut. Several finished
-//! refreshes may share a commit; each stands in a savepoint of its own, so that one failing takes no other with it.
+//! WAL, synchronous=FULL: what was published once survives a killed process and a power cut. Several writes may share a
+//! commit. Where one of them fails, all are undone and each is carried out again in a transaction of its own, so that it
+//! takes no other with it: a savepoint for each would copy every page that it changes, for what hardly ever happens.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ const MOST_IN_A_COMMIT: usize = 256;
 /// So long a patient write waits for others; one that is not, and comes meanwhile, waits for the rest of it.
 const PATIENCE: Duration = Duration::from_millis(10);
 const READERS: usize = 4;
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS: usize = 256;
 /// Writes that may wait; who brings more waits too.
 const QUEUE: usize = 1024;
 
@@ -57,14 +60,42 @@ struct Shared {
 
 /// A write, and whether it may wait for others to share its commit.
 struct Job {
-    work: Work,
+    work: Box<dyn Work>,
     patient: bool,
 }
 
-/// Runs in a savepoint; what it returns is called when the commit is known to have worked or not. With it comes what
-/// failed, if something did: it may have undone the whole transaction.
-type Work = Box<dyn FnOnce(&Connection) -> (Finish, Option<StoreError>) + Send>;
-type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// A write with the one who waits for it.
+trait Work: Send {
+    /// Carry it out inside a transaction; may be called again after that was rolled back. Did it succeed?
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Tell what came of it: of the last run, if its transaction was committed or it failed itself.
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Write<T, F> {
+    operation: F,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Work for Write<T, F> {
+    fn run(&mut self, connection: &Connection) -> bool {
+        let result = (self.operation)(connection);
+        let well = result.is_ok();
+        self.result = Some(result);
+        well
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+        let told = match (self.result, committed) {
+            (Some(Err(own)), _) | (_, Err(own)) => Err(own),
+            (Some(done), Ok(())) => done,
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        // Who asked may have gone; the write stands all the same.
+        let _ = self.reply.send(told);
+    }
+}
 
 impl Store {
     /// Open for writing: refused while another process has it open so. Makes the file, its folder and its tables.
@@ -77,8 +108,8 @@ impl Store {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
             .map_err(|cause| cannot_open(path, cause))?;
         migrate(&mut connection, path)?;
-        // A savepoint keeps the pages that it changes, to undo them: few of one refresh, and cheaper than a file. Only
-        // now: what a migration sorts may be large.
+        // A statement that may fail half-way keeps the pages that it changes, to undo them: few, and cheaper than a file.
+        // Only now: what a migration sorts may be large.
         connection.pragma_update(None, "temp_store", "memory")?;
         let (sender, jobs) = mpsc::sync_channel(QUEUE);
         let queued = Arc::new(AtomicU64::new(0));
@@ -140,7 +171,7 @@ impl Store {
     /// Carry out one write; returns when it is on the disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        operation: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.enqueue(false, operation).await
     }
@@ -148,7 +179,7 @@ impl Store {
     /// The same for what nobody waits for at a screen: it may wait a moment for others, to share their commit.
     pub(super) async fn write_patiently<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        operation: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.enqueue(true, operation).await
     }
@@ -156,25 +187,10 @@ impl Store {
     async fn enqueue<T: Send + 'static>(
         &self,
         patient: bool,
-        operation: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        operation: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let result = savepoint(connection, operation);
-            let failed = result.as_ref().err().map(shared);
-            let finish: Finish = Box::new(move |committed| {
-                let told = match (committed, result) {
-                    // It was not even tried.
-                    (Err(cause), Err(StoreError::Closed)) => Err(cause),
-                    (_, Err(own)) => Err(own),
-                    (committed, Ok(done)) => committed.map(|()| done),
-                };
-                // Who asked may have gone; the write stands all the same.
-                let _ = reply.send(told);
-            });
-            (finish, failed)
-        });
-        let job = Job { work, patient };
+        let job = Job { work: Box::new(Write { operation, result: None, reply }), patient };
         let sender = lock_of(&self.shared.writer).clone().ok_or(StoreError::Closed)?;
         self.shared.queued.fetch_add(1, Ordering::Relaxed);
         match sender.try_send(job) {
@@ -264,7 +280,7 @@ fn cannot_open(path: &Path, cause: rusqlite::Error) -> StoreError {
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(10))?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -278,7 +294,7 @@ fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(open)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(open)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "query_only", true).map_err(open)?;
     connection.pragma_update(None, "cache_size", -2048).map_err(open)?;
     Ok(connection)
@@ -323,67 +339,71 @@ fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>, queued: &AtomicU64
             // Asleep, not in the queue: to be woken for each one that comes would cost more than to write it.
             thread::sleep(PATIENCE);
         }
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
-        let mut finished: Vec<Finish> = Vec::new();
-        let mut next = Some(first);
-        let mut undone = None;
-        while let Some(job) = next {
+        let mut together: Vec<Box<dyn Work>> = Vec::new();
+        let mut next = Some(first.work);
+        let mut well = begin(connection).is_ok();
+        while let Some(mut work) = next {
             queued.fetch_sub(1, Ordering::Relaxed);
-            let (finish, failed) = (job.work)(connection);
-            finished.push(finish);
-            // A full disk undoes the whole transaction: what comes now belongs to the next one.
-            undone = failed.filter(|_| begun.is_ok() && connection.is_autocommit());
-            let room = undone.is_none() && finished.len() < MOST_IN_A_COMMIT;
-            next = if room { jobs.try_recv().ok() } else { None };
+            well = well && work.run(connection);
+            together.push(work);
+            let room = well && together.len() < MOST_IN_A_COMMIT;
+            next = if room { jobs.try_recv().ok().map(|job| job.work) } else { None };
         }
-        let committed = match undone {
-            Some(cause) => Err(cause),
-            None => begun.and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from)),
-        };
-        if committed.is_err() && !connection.is_autocommit() {
-            let _ = connection.execute_batch("ROLLBACK");
+        if well && commit(connection).is_ok() {
+            together.into_iter().for_each(|work| work.finish(Ok(())));
+            continue;
         }
-        for finish in finished {
-            finish(committed.as_ref().map_err(shared).copied());
+        undo(connection);
+        for mut work in together {
+            let done = begin(connection).and_then(|()| if work.run(connection) { commit(connection) } else { Ok(()) });
+            undo(connection);
+            work.finish(done);
         }
     }
     // So that what is left on the disk is one file; nothing is lost if this fails.
     let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-fn savepoint<T>(
-    connection: &Connection,
-    operation: impl FnOnce(&Connection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    if connection.is_autocommit() {
-        // BEGIN failed: its error is told to everyone who shared the commit.
-        return Err(StoreError::Closed);
-    }
-    connection.execute_batch("SAVEPOINT operation")?;
-    let result = operation(connection);
-    // A full disk may have rolled the whole transaction back: then there is no savepoint left.
-    if result.is_err() && !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK TO operation")?;
-    }
+fn begin(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)?)
+}
+
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.prepare_cached("COMMIT")?.execute([]).map(drop)?)
+}
+
+/// After what failed; a full disk may have undone the transaction already.
+fn undo(connection: &Connection) {
     if !connection.is_autocommit() {
-        connection.execute_batch("RELEASE operation")?;
-    }
-    result
-}
-
-/// The same error for another one who shared the commit.
-fn shared(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Full => StoreError::Full,
-        StoreError::Sqlite(cause) => StoreError::Sqlite(again(cause)),
-        _ => StoreError::Closed,
+        let _ = connection.execute_batch("ROLLBACK");
     }
 }
 
-/// SQLite's errors cannot be cloned; code and message can.
-fn again(cause: &rusqlite::Error) -> rusqlite::Error {
-    match cause {
-        rusqlite::Error::SqliteFailure(code, message) => rusqlite::Error::SqliteFailure(*code, message.clone()),
-        other => rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(1), Some(other.to_string())),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fails_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("newsdesk.db")).unwrap();
+        let put = async |key: String, fails: bool| {
+            let written = store.write_patiently(move |db| {
+                db.execute("INSERT INTO meta (key, value) VALUES (?1, 'x')", [&key])?;
+                if fails { Err(StoreError::Damaged { what: "a test", cause: "on purpose".into() }) } else { Ok(()) }
+            });
+            written.await.is_ok()
+        };
+        let writes = (0..20).map(|n| put(n.to_string(), n % 7 == 3));
+        let done = futures_util::future::join_all(writes).await;
+        assert_eq!(done, (0..20).map(|n| n % 7 != 3).collect::<Vec<_>>());
+        let keys = store.read(|db| {
+            let sql = "SELECT CAST(key AS INTEGER) FROM meta WHERE value = 'x' ORDER BY 1";
+            let mut statement = db.prepare(sql)?;
+            let keys = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+            Ok(keys)
+        });
+        assert_eq!(keys.await.unwrap(), (0..20).filter(|n| n % 7 != 3).collect::<Vec<_>>());
+        store.close().await;
     }
 }

@@ -65,7 +65,7 @@ impl Store {
     pub async fn withdraw(&self, entries: Vec<i64>, now: Time) -> Result<Applied, StoreError> {
         self.write(move |db| {
             let mut applied = Applied::default();
-            for row in entries {
+            for &row in &entries {
                 withdraw(db, row, now, &mut applied)?;
                 db.prepare_cached("UPDATE entry SET barred = 1 WHERE id = ?1")?.execute([row])?;
             }

@@ -225,9 +225,9 @@ impl World {
         let mut after = 0;
         loop {
             let placer = self.placer.clone();
-            let place = move |source: &str, stated: &_, seen| placer.sections(source, stated, seen);
+            let place = move |source: &str, stated: &_, seen, _: &mut _| placer.sections(source, stated, seen);
             match self.store().replace_members(after, place).await.expect("members") {
-                Some(last) => after = last,
+                Some((last, _)) => after = last,
                 None => break,
             }
         }
