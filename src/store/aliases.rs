@@ -34,13 +34,16 @@ pub(super) fn add_aliases<'a>(
     row: i64,
     aliases: impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), StoreError> {
-    // A link that stands for two entries leads to none.
-    let sql = "INSERT INTO alias (source, hash, entry)
-        SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM shared_link WHERE source = ?1 AND hash = ?2)
-        ON CONFLICT (source, hash) DO UPDATE SET entry = excluded.entry";
+    // A link that stands for two entries leads to none. Asked for first: an insert out of a SELECT would keep a journal
+    // of its own, which costs more than the row.
+    let any = db.prepare_cached("SELECT 1 FROM shared_link WHERE source = ?1")?.exists([source])?;
+    let mut shared = db.prepare_cached("SELECT 1 FROM shared_link WHERE source = ?1 AND hash = ?2")?;
+    let sql = "INSERT OR REPLACE INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)";
     let mut statement = db.prepare_cached(sql)?;
     for alias in aliases {
-        statement.execute(params![source, alias, row])?;
+        if !(any && shared.exists(params![source, alias])?) {
+            statement.execute(params![source, alias, row])?;
+        }
     }
     Ok(())
 }

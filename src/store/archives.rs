@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::capped::newest;
 use super::members::section_rows;
-use super::windows::{SHOWN, STANDING, STORED, standing, stored};
+use super::windows::{SHOWN, STANDING, STORED, StandingReader, stored};
 use super::{Store, StoreError, Stored, time};
 use crate::model::{Origin, Shelf, Standing, Time};
 
@@ -288,8 +288,7 @@ fn latest(db: &Connection, section: i64, after: u64, oldest: Time) -> Result<Vec
         ORDER BY m.number"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map([section, integer(after), oldest.timestamp()], standing)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    StandingReader::new(db).all(statement.query([section, integer(after), oldest.timestamp()])?)
 }
 
 fn corrected(db: &Connection, section: i64, reach: Reach) -> Result<Vec<Standing>, StoreError> {
@@ -299,8 +298,7 @@ fn corrected(db: &Connection, section: i64, reach: Reach) -> Result<Vec<Standing
     );
     let mut statement = db.prepare_cached(&sql)?;
     let values = params![section, reach.corrected_since.timestamp(), integer(reach.corrected as u64)];
-    let rows = statement.query_map(values, standing)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    StandingReader::new(db).all(statement.query(values)?)
 }
 
 /// One batch; how many were given. Documents that are full now begin to exist.
@@ -341,7 +339,7 @@ fn keep_origins(
     known: &mut HashMap<i64, Option<i64>>,
 ) -> Result<String, StoreError> {
     let sql = format!(
-        "SELECT e.source FROM member m JOIN entry e ON e.id = m.entry
+        "SELECT m.source FROM member m
         WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND {SHOWN}"
     );
     let numbers = (shelf.last_of(document - 1) + 1, shelf.last_of(document));

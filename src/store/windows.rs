@@ -1,6 +1,9 @@
 //! The windows that feeds are merged from, and single entries by their names.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
+use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::copies;
 use super::full_text::with_text;
@@ -133,18 +136,17 @@ pub(super) const STORED: &str =
     e.data, s.feed_id, s.origin, e.source, p.data FROM entry e JOIN source s ON s.id = e.source
     LEFT JOIN page p ON p.entry = e.id";
 
-/// Of a member `m` of a section.
+/// Of a member `m` of a section, for [`StandingReader`].
 pub(super) const STANDING: &str =
-    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, m.number, m.corrected,
+    "SELECT e.id, e.published_id, m.source, m.effective, e.updated, e.print, m.number, m.corrected,
     (SELECT group_concat(hex(c.print) || coalesce(o.origin, ''), char(0)) FROM member n JOIN entry c ON c.id = n.entry
         JOIN source o ON o.id = c.source WHERE n.section = m.section AND n.copy_of = m.entry),
-    p.print FROM member m JOIN entry e ON e.id = m.entry JOIN source s ON s.id = e.source
-    LEFT JOIN page p ON p.entry = e.id";
+    p.print FROM member m JOIN entry e ON e.id = m.entry LEFT JOIN page p ON p.entry = e.id";
 
 /// Of a source, where there are no numbers.
 const OF_SOURCE: &str =
-    "SELECT e.id, e.published_id, s.name, e.effective, e.updated, e.print, s.feed_id, s.origin, NULL, NULL, NULL, p.print
-    FROM entry e JOIN source s ON s.id = e.source LEFT JOIN page p ON p.entry = e.id";
+    "SELECT e.id, e.published_id, e.source, e.effective, e.updated, e.print, NULL, NULL, NULL, p.print
+    FROM entry e LEFT JOIN page p ON p.entry = e.id";
 
 /// Members that stand in their section themselves.
 pub(super) const SHOWN: &str = "m.copy_of IS NULL";
@@ -236,32 +238,72 @@ pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<
         ),
     };
     let mut statement = db.prepare_cached(&entries)?;
-    let rows = statement.query_map([row, oldest, most], standing)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    StandingReader::new(db).all(statement.query([row, oldest, most])?)
 }
 
-pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
-    let updated: i64 = row.get(4)?;
-    let mut version = blake3::Hasher::new();
-    version.update(row.get_ref(5)?.as_blob().unwrap_or_default());
-    version.update(&updated.to_le_bytes());
-    // What is said of its source, of its copies and on its page: a null byte stands in no text of them.
-    for column in [6, 7, 10, 11] {
-        version.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
-        version.update(&[0]);
+/// Reads what stands in a feed. What is said of a source is the same for all its entries: it is looked up once.
+pub(super) struct StandingReader<'a> {
+    db: &'a Connection,
+    /// Name, and hash of the published id and the metadata, by row.
+    sources: HashMap<i64, (String, [u8; 32])>,
+}
+
+impl<'a> StandingReader<'a> {
+    pub(super) fn new(db: &'a Connection) -> StandingReader<'a> {
+        StandingReader { db, sources: HashMap::new() }
     }
-    let mut print = [0; 16];
-    version.finalize_xof().fill(&mut print);
-    Ok(Standing {
-        row: row.get(0)?,
-        id: EntryId(row.get(1)?),
-        source: row.get(2)?,
-        effective: time(row.get(3)?),
-        updated: time(updated),
-        number: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
-        corrected: row.get::<_, Option<i64>>(9)?.map(time),
-        version: print,
-    })
+
+    pub(super) fn all(&mut self, mut rows: Rows<'_>) -> Result<Vec<Standing>, StoreError> {
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(self.one(row)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn one(&mut self, row: &Row<'_>) -> rusqlite::Result<Standing> {
+        let updated: i64 = row.get(4)?;
+        let (source, said) = self.source(row.get(2)?)?;
+        let mut version = blake3::Hasher::new();
+        version.update(row.get_ref(5)?.as_blob().unwrap_or_default());
+        version.update(&updated.to_le_bytes());
+        version.update(said);
+        // What is said of its copies and on its page: a null byte stands in no text of them.
+        for column in [8, 9] {
+            version.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
+            version.update(&[0]);
+        }
+        let mut print = [0; 16];
+        print.copy_from_slice(&version.finalize().as_bytes()[..16]);
+        Ok(Standing {
+            row: row.get(0)?,
+            id: EntryId(row.get(1)?),
+            source: source.clone(),
+            effective: time(row.get(3)?),
+            updated: time(updated),
+            number: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),
+            corrected: row.get::<_, Option<i64>>(7)?.map(time),
+            version: print,
+        })
+    }
+
+    fn source(&mut self, row: i64) -> rusqlite::Result<&(String, [u8; 32])> {
+        Ok(match self.sources.entry(row) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(new) => {
+                let sql = "SELECT name, feed_id, origin FROM source WHERE id = ?1";
+                let read = |row: &Row<'_>| {
+                    let mut said = blake3::Hasher::new();
+                    for column in [1, 2] {
+                        said.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
+                        said.update(&[0]);
+                    }
+                    Ok((row.get(0)?, *said.finalize().as_bytes()))
+                };
+                new.insert(self.db.prepare_cached(sql)?.query_row([row], read)?)
+            }
+        })
+    }
 }
 
 fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, StoreError> {
