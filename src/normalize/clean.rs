@@ -132,15 +132,37 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}'))
 }
 
+/// The words of a text with one space between them. By bytes, since nearly all of most texts is ASCII.
 fn collapse(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
+    let (mut at, mut word) = (0, None);
+    while let Some(&b) = text.as_bytes().get(at) {
+        let (is_space, width) = if b.is_ascii() {
+            (matches!(b, b' ' | b'\t'..=b'\r'), 1)
+        } else {
+            text[at..].chars().next().map_or((false, 1), |c| (c.is_whitespace(), c.len_utf8()))
+        };
+        match word {
+            None if !is_space => word = Some(at),
+            Some(from) if is_space => {
+                push_word(&mut out, &text[from..at]);
+                word = None;
+            }
+            _ => {}
         }
-        out.push_str(word);
+        at += width;
+    }
+    if let Some(from) = word {
+        push_word(&mut out, &text[from..]);
     }
     out
+}
+
+fn push_word(out: &mut String, word: &str) {
+    if !out.is_empty() {
+        out.push(' ');
+    }
+    out.push_str(word);
 }
 
 /// `&eacute;`, `&#233;`: would anything be resolved?
@@ -190,11 +212,11 @@ pub(super) fn strip(markup: &str) -> String {
             rest = tag;
             continue;
         }
-        let name: String = tag[name_at..].chars().take_while(char::is_ascii_alphanumeric).take(12).collect();
-        let name = name.to_ascii_lowercase();
+        let mut letters = [0; 12];
+        let name = lower_name(&tag[name_at..], &mut letters);
         rest = after_tag(tag);
-        match &*name {
-            "script" | "style" if name_at == 0 => rest = after_end(rest, &name),
+        match name {
+            "script" | "style" if name_at == 0 => rest = after_end(rest, name),
             "p" | "div" | "br" | "li" | "ul" | "ol" | "tr" | "td" | "th" | "table" | "h1" | "h2" | "h3" | "h4"
             | "h5" | "h6" | "hr" | "blockquote" | "pre" | "dt" | "dd" | "figure" | "figcaption" | "section"
             | "article" | "header" | "footer" => out.push('\n'),
@@ -203,6 +225,14 @@ pub(super) fn strip(markup: &str) -> String {
     }
     out.push_str(rest);
     xml::unescape(&out, &mut Default::default()).into_owned()
+}
+
+/// The name of a tag in lower case, or its beginning.
+fn lower_name<'a>(tag: &str, letters: &'a mut [u8; 12]) -> &'a str {
+    let length = tag.bytes().take(letters.len()).take_while(u8::is_ascii_alphanumeric).count();
+    letters[..length].copy_from_slice(&tag.as_bytes()[..length]);
+    letters[..length].make_ascii_lowercase();
+    std::str::from_utf8(&letters[..length]).unwrap_or_default()
 }
 
 /// What follows a tag whose name begins here; a value in quotes may hold `>`.
