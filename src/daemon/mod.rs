@@ -147,6 +147,8 @@ pub enum StartError {
 impl Newsdesk {
     /// Open the store, bring it in line with the configuration, and load what was published last.
     pub async fn open(settings: Settings) -> Result<Newsdesk, StartError> {
+        // To read a configuration takes several times what is left of it.
+        memory::give_back();
         let door = Door::new(&settings.fetch, settings.site.contact.as_deref())?;
         let store = Store::open(&settings.store.path)?;
         let site_url = settings.site.url.as_ref().map(Url::to_string);
