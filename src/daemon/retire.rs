@@ -41,3 +41,111 @@ impl Newsdesk {
         std::mem::take(&mut *self.stale.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::changes::{Changes, NewEntry};
+    use crate::config::{self, Locations};
+    use crate::model::Stated;
+    use crate::normalize::identity::{Key, printed};
+    use crate::serve::public::Found;
+    use crate::store::Refresh;
+
+    const CONFIGURATION: &str = r#"
+        [store]
+        keep-days = 100
+        keep-per-source = 1000
+        [publish]
+        folder = "public"
+        [[section]]
+        name = "news"
+        limit = 4
+        [[source]]
+        name = "wire"
+        url = "http://wire.example/"
+        sections = ["news"]
+        "#;
+
+    /// Entries 0, 1, 2... of the wire, this many days old.
+    async fn write(desk: &Newsdesk, first: usize, ages: &[i64], now: Time) {
+        let entries = ages.iter().enumerate().map(|(at, age)| {
+            let (name, effective) = (format!("story {}", first + at), now - TimeDelta::days(*age));
+            let stated = Stated { title: name.clone(), published: Some(effective), ..Stated::default() };
+            let (json, print) = printed(&stated);
+            NewEntry {
+                key: Key::Id(name),
+                aliases: Vec::new(),
+                publishable: None,
+                json,
+                print,
+                effective,
+                updated: effective,
+                slug: None,
+                sections: vec![String::new(), "news".to_owned()],
+                clues: Default::default(),
+                stated,
+            }
+        });
+        let source = desk.store.sources().await.unwrap().remove(0);
+        let refresh = Refresh {
+            source: source.row,
+            now: now - TimeDelta::days(ages[0]),
+            changes: Changes { new: entries.collect(), ..Changes::default() },
+            origin: None,
+            feed_id: None,
+            state: source.state,
+            files: Vec::new(),
+            vanished: Vec::new(),
+            pages: 0,
+        };
+        desk.store.apply_refresh(refresh).await.unwrap();
+    }
+
+    /// Status of each document from the first on, and the validators of those that stand.
+    async fn documents(desk: &Newsdesk, count: u64) -> Vec<Result<(String, Time), u16>> {
+        let mut found = Vec::new();
+        for number in 1..=count {
+            found.push(match desk.archive_document("news", number, "atom.xml").await.unwrap() {
+                Found::Revision(revision) => Ok((revision.etag.clone(), revision.modified)),
+                Found::Gone => Err(410),
+                _ => Err(404),
+            });
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn archives_lose_whole_documents_from_their_oldest_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("newsdesk.toml");
+        std::fs::write(&path, CONFIGURATION).unwrap();
+        let settings = config::load(&path, &Locations::from_env(Some(&folder.path().join("state")))).unwrap();
+        let root = settings.publish.folder.clone().unwrap();
+        let desk = Newsdesk::open(settings).await.unwrap();
+        let now = super::super::now();
+        // Two entries a document: both old; both old; one of them young; both young; one waits for the next.
+        write(&desk, 0, &[400, 390, 380, 370], now).await;
+        write(&desk, 4, &[360], now).await;
+        write(&desk, 5, &[20, 10, 9, 8], now).await;
+        let everything = desk.everything().await.unwrap();
+        desk.publish(&everything, now).await.unwrap();
+        desk.mirror_archives(&root).await;
+        let file = |number: u64| root.join(format!("news/archive/{number}/atom.xml"));
+        let before = documents(&desk, 5).await;
+        assert!(before[..4].iter().all(Result::is_ok) && before[4] == Err(404), "{before:?}");
+        assert!((1..=4).all(|number| file(number).exists()));
+
+        desk.retire(now).await;
+        let after = documents(&desk, 5).await;
+        assert_eq!(after[..2], [Err(410), Err(410)]);
+        assert_eq!(after[2..], before[2..], "what stays does not change");
+        assert_eq!((1..=4).map(|number| file(number).exists()).collect::<Vec<_>>(), [false, false, true, true]);
+        let left = desk.store.count_entries().await.unwrap();
+        assert_eq!(left, 5, "an old entry stays as long as a document holds it");
+
+        desk.store.close().await;
+    }
+}

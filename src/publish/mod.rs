@@ -218,8 +218,9 @@ mod tests {
     fn a_revision_only_when_bytes_change() {
         let live = Live::default();
         assert_eq!(publish(&live, "one", at(10)), 1);
-        assert_eq!(publish(&live, "one", at(20)), 0);
         let first = live.get("politics/atom.xml").unwrap();
+        assert_eq!(publish(&live, "one", at(20)), 0);
+        assert!(Arc::ptr_eq(&first, &live.get("politics/atom.xml").unwrap()), "what was compressed stays so");
         assert_eq!((first.modified.timestamp(), first.counter), (10, 1));
         assert_eq!(publish(&live, "two", at(5)), 1);
         let second = live.get("politics/atom.xml").unwrap();
@@ -246,6 +247,9 @@ mod tests {
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip().unwrap()[..]), &mut back)
             .unwrap();
         assert_eq!(back, body);
+        let again = |body: Option<&Bytes>| body.map(|body| body.as_ptr());
+        assert_eq!(again(revision.gzip()), again(revision.gzip()), "made once, whoever asks");
+        assert_eq!(again(revision.brotli()), again(revision.brotli()));
         assert!(revision.brotli().unwrap().len() < body.len() / 10);
         assert!(gzip(b"short").is_none());
     }
