@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::Newsdesk;
+use super::clock::wall;
 use super::work::blocking;
 use crate::config::settings;
 use crate::fetch::FetchError;
@@ -76,7 +77,7 @@ impl Newsdesk {
         if !self.has_hub() {
             return Said::new(404, "there is no hub here");
         }
-        let take = |who: &str| self.hub.rate.lock().unwrap_or_else(PoisonError::into_inner).take(who, Utc::now());
+        let take = |who: &str| self.hub.rate.lock().unwrap_or_else(PoisonError::into_inner).take(who, wall());
         if let Err(wait) = take(client) {
             return hub::Refusal::too_often(wait).into();
         }
@@ -310,7 +311,7 @@ impl Desk {
         match subscription.due {
             // A failed one keeps its time, whatever changes meanwhile.
             Some(due) => self.again.push(&name, &bucket, due),
-            None => self.fresh.push(&name, &bucket, Utc::now()),
+            None => self.fresh.push(&name, &bucket, wall()),
         }
     }
 
@@ -340,7 +341,7 @@ impl Desk {
 
     /// Start whatever may start; when to look again.
     fn start_due(&mut self) -> Instant {
-        let now = Utc::now();
+        let now = wall();
         let mut wake = self.looked + LOOK;
         for again in [false, true] {
             loop {
@@ -389,7 +390,7 @@ impl Desk {
             }
         };
         let Some((work, bucket, again)) = self.tasks.remove(&id) else { return };
-        let now = Utc::now();
+        let now = wall();
         self.retrying -= usize::from(again);
         if again {
             self.again.finished(&bucket, now)

@@ -4,6 +4,7 @@
 //! stands says `sections`, what a feed looks like say `merge` and `render`.
 
 mod archives;
+mod clock;
 pub mod control;
 mod days;
 pub mod explain;
@@ -36,7 +37,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{SubsecRound, Utc};
+use clock::now;
 use url::Url;
 
 use crate::config::Settings;
@@ -376,11 +377,6 @@ fn site_section(settings: &Settings) -> Section {
         full_text: true,
         attribution: false,
     }
-}
-
-/// The one clock of the daemon, in whole seconds.
-fn now() -> Time {
-    Utc::now().trunc_subsecs(0)
 }
 
 /// An error with its causes in one line.

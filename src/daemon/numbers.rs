@@ -37,6 +37,8 @@ pub struct Numbers {
     /// Feeds that wait for their time, or for their host's.
     pub waiting: Gauge,
     pub running: Gauge,
+    /// Of the loop.
+    pub turns: Counter,
     /// Seconds since 1970; 0: none.
     pub next_poll: Gauge,
     pub answered: Arc<Answered>,
@@ -63,6 +65,7 @@ impl Numbers {
             failing: Gauge::default(),
             waiting: Gauge::default(),
             running: Gauge::default(),
+            turns: Counter::default(),
             next_poll: Gauge::default(),
             answered: Arc::default(),
             entries: Mutex::new(None),
@@ -125,6 +128,7 @@ impl Newsdesk {
         text.gauge("newsdesk_sources_failing", "Sources whose last refresh failed.", numbers.failing.get());
         text.gauge("newsdesk_queue_sources", "Feeds that wait for their time or their host.", numbers.waiting.get());
         text.gauge("newsdesk_refreshes_running", "Refreshes under way.", numbers.running.get());
+        text.counter("newsdesk_loop_turns_total", "How often the loop looked for what is due.", numbers.turns.get());
         text.gauge(
             "newsdesk_next_poll_timestamp_seconds",
             "When the next feed is asked; 0: none waits.",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Newsdesk;
+use super::clock::wall;
 use super::work::blocking;
 use crate::config::settings::{Place, Source};
 use crate::fetch::FetchError;
@@ -182,7 +183,7 @@ impl Newsdesk {
     fn push_question(&self, token: &str, query: &str) -> Said {
         let mut all = self.pushes.known();
         let Some(known) = all.by_token.get_mut(token) else { return Said::new(404, "") };
-        let verdict = known.subscription.answer(&Question::read(query), Utc::now());
+        let verdict = known.subscription.answer(&Question::read(query), wall());
         let (source, to) = (known.source, host(&known.subscription.at.hub));
         known.dirty = verdict != Verdict::No;
         let said = match verdict {
@@ -190,7 +191,7 @@ impl Newsdesk {
             Verdict::Left(challenge) => {
                 // Nothing is left to be done but to forget it.
                 known.subscription.lease_until = None;
-                known.subscription.due = Utc::now();
+                known.subscription.due = wall();
                 Said::new(200, challenge)
             }
             Verdict::Heard => {
@@ -209,7 +210,7 @@ impl Newsdesk {
     /// A delivery. Whether it was right is nobody's business but ours: a wrong signature is answered like a right one.
     async fn push_came(&self, push: websub::Push) -> Said {
         let websub::Push { token, body, content_type, content_encoding, signature, room } = push;
-        let now = Utc::now();
+        let now = wall();
         if let Err(wait) = self.pushes.rate.lock().unwrap_or_else(PoisonError::into_inner).take(&token, now) {
             return Refusal::too_often(wait).into();
         }
@@ -257,7 +258,7 @@ impl Newsdesk {
             (Place::Feed(url), Some(base), Some(advertised)) if open => Some((url, base, advertised)),
             _ => None,
         };
-        let now = Utc::now();
+        let now = wall();
         let mut all = self.pushes.known();
         let mut stays = false;
         if let Some(known) = all.in_force(row) {
@@ -335,7 +336,7 @@ impl Newsdesk {
     /// Bring the subscriptions in line with the configuration.
     fn match_pushes(&self, states: &BTreeMap<String, SourceState>) {
         let rows: BTreeSet<i64> = self.rows.values().copied().collect();
-        let now = Utc::now();
+        let now = wall();
         for known in self.pushes.known().by_token.values_mut().filter(|known| !rows.contains(&known.source)) {
             known.subscription.leave(now);
             known.dirty = true;
@@ -449,7 +450,7 @@ impl Subscriber {
 
     /// Start whatever is due; when to look again.
     async fn take_steps(&mut self) -> Instant {
-        let now = Utc::now();
+        let now = wall();
         let mut wake = Instant::now() + LONGEST_SLEEP;
         let at = |time: Time| Instant::now() + (time - now).to_std().unwrap_or_default();
         let mut over = Vec::new();
@@ -516,7 +517,7 @@ impl Subscriber {
                 return tracing::error!(stage = "fetch", "a subscription panicked, please report this: {panicked}");
             }
         };
-        let now = Utc::now();
+        let now = wall();
         self.busy.remove(&token);
         self.queue.finished(&bucket, now);
         let status = answer.as_ref().ok().map(|answer| answer.status);

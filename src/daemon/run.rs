@@ -13,18 +13,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::clock::{now, wall};
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::polls::{Polls, Start};
 use super::publication::Dirty;
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish};
 use super::work::blocking;
-use super::{Newsdesk, StartError, full_text, memory, now, reload};
+use super::{Newsdesk, StartError, full_text, memory, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
@@ -99,7 +100,6 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
     newsdesk.start_hub().await?;
     let mut pushes = newsdesk.start_pushes().await?;
     serving.ready();
-    state.count();
     let mut told = Instant::now();
     loop {
         state.go_on_reloading(&mut serving);
@@ -108,8 +108,8 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
         if told.elapsed() >= Duration::from_secs(1) {
             told = Instant::now();
             serving.status(state.words());
-            state.count();
         }
+        state.count();
         tokio::select! {
             biased;
             () = stopped(&mut events.stop) => break,
@@ -303,7 +303,7 @@ impl Loop {
             self.start_folder(&name, None);
         }
         // A second between two requests is a whole one.
-        let (now, clock) = (Utc::now(), Instant::now());
+        let (now, clock) = (wall(), Instant::now());
         while let Some(Start { source, host_refused, mut ways }) =
             self.polls.start(now, clock, |source| self.failing.contains_key(source))
         {
@@ -358,11 +358,11 @@ impl Loop {
             self.push_finished(&refreshing);
             return self.start_pushes();
         }
-        if self.polls.finished(&source.name, refreshing.refused.as_ref(), Utc::now()) {
+        if self.polls.finished(&source.name, refreshing.refused.as_ref(), wall()) {
             self.remember_hosts();
         }
         if let Some(way) = refreshing.way.take() {
-            self.polls.go_on(&source.name, vec![way], Utc::now());
+            self.polls.go_on(&source.name, vec![way], wall());
             return self.start_pushes();
         }
         if let Some(bucket) = &refreshing.bucket {
@@ -412,7 +412,7 @@ impl Loop {
         let Some(Task { source: name, .. }) = self.tasks.remove(&panicked.id()) else { return };
         tracing::error!(source = %name, "its refresh panicked, please report this: {panicked}");
         let now = now();
-        self.polls.finished(&name, None, Utc::now());
+        self.polls.finished(&name, None, wall());
         if self.folders.contains_key(&name) {
             self.folder_finished(&name, None);
         }
@@ -463,7 +463,7 @@ impl Loop {
     }
 
     fn wake(&self) -> Instant {
-        let (wall, clock) = (Utc::now(), Instant::now());
+        let (wall, clock) = (wall(), Instant::now());
         let at = |time: Time| clock + (time - wall).to_std().unwrap_or_default();
         let feeds = self.polls.wake(wall, clock);
         let appointments = self.appointments.next().map(at);
@@ -504,3 +504,6 @@ impl Loop {
         let _ = tokio::time::timeout(FAREWELL, spoken).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

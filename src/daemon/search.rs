@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::time::Instant;
 use url::Url;
 
 use super::Newsdesk;
+use super::clock::wall;
 use super::refresh::{Done, Refreshing};
 use super::work::blocking;
 use crate::config::settings::{FetchSettings, Place, Source, without_secrets};
@@ -151,12 +152,12 @@ pub async fn discover(
                         return Ok(Discovered { url: asked, document, feed, others: found.others().to_vec() });
                     }
                     (Err(cause @ NotAFeed::WebPage { .. }), candidates) => {
-                        (found.is_a_page(page, candidates, false, Utc::now()), cause.into())
+                        (found.is_a_page(page, candidates, false, wall()), cause.into())
                     }
-                    (Err(cause), _) => (found.failed(page, Failure::NotAFeed, Utc::now()), cause.into()),
+                    (Err(cause), _) => (found.failed(page, Failure::NotAFeed, wall()), cause.into()),
                 }
             }
-            Err(cause) => (found.failed(page, cause.kind(), Utc::now()), DiscoverError::from(cause)),
+            Err(cause) => (found.failed(page, cause.kind(), wall()), DiscoverError::from(cause)),
         };
         match step {
             Step::Next => {}

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::super::chain;
+use super::super::clock::wall;
 use super::{Desk, Work};
 use crate::fetch::FetchError;
 use crate::fetch::exchange::Answered;
@@ -22,7 +23,7 @@ impl Desk {
         if let Err(refusal) = hub::admit(wish.mode, self.filling(&wish)) {
             return refusal.into();
         }
-        let now = Utc::now();
+        let now = wall();
         let row = match self.newsdesk.store.hub_ask(wish.clone(), now).await {
             Ok(row) => row,
             Err(cause) => {
@@ -153,7 +154,7 @@ impl Desk {
 
     /// Leases are over when they end (§5.3.1).
     pub(super) async fn expire(&mut self) {
-        let now = Utc::now();
+        let now = wall();
         let over = self.subscriptions.values().filter(|subscription| subscription.lease_until <= now);
         let over: Vec<i64> = over.map(|subscription| subscription.row).collect();
         if over.is_empty() {
@@ -176,9 +177,9 @@ impl Desk {
         for Subscription { row, topic, callback, .. } in over {
             self.forget(row);
             let wish = Wish { mode: Mode::Denied, topic, callback, secret: None, lease: TimeDelta::zero() };
-            let written = match self.newsdesk.store.hub_ask(wish.clone(), Utc::now()).await {
+            let written = match self.newsdesk.store.hub_ask(wish.clone(), wall()).await {
                 Ok(asked) => {
-                    self.wait(Pending { row: asked, wish, tries: 0, due: Utc::now() });
+                    self.wait(Pending { row: asked, wish, tries: 0, due: wall() });
                     self.newsdesk.store.hub_end(vec![row]).await
                 }
                 Err(cause) => Err(cause),

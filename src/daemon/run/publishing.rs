@@ -7,8 +7,9 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, sleep_until};
 
 use super::Loop;
+use crate::daemon::chain;
+use crate::daemon::clock::{now, wall};
 use crate::daemon::publication::{Dirty, Published, TOMBSTONE_DELAY};
-use crate::daemon::{chain, now};
 use crate::store::StoreError;
 
 /// What could not be published is tried again after this.
@@ -71,7 +72,7 @@ impl Loop {
 
     pub(super) fn start_publication(&mut self) {
         let (newsdesk, dirty, once) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty), self.once);
-        let rest = 1_000_u64.saturating_sub(u64::from(chrono::Utc::now().timestamp_subsec_millis()));
+        let rest = 1_000_u64.saturating_sub(u64::from(wall().timestamp_subsec_millis()));
         self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
         self.publishing = Some(tokio::spawn(async move {
             let begun = Instant::now();

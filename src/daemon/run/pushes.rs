@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::{Loop, Task};
 use crate::config::settings::{Place, Source};
 use crate::daemon::Newsdesk;
-use crate::daemon::now;
+use crate::daemon::clock::{now, wall};
 use crate::daemon::push::{Event, Pushed};
 use crate::daemon::refresh::Refreshing;
 use crate::model::Time;
@@ -86,7 +86,7 @@ impl Loop {
     pub(super) fn waits_for_push(&mut self, source: &Source) -> bool {
         let pushed = self.tasks.values().any(|task| task.pushed && task.source == source.name);
         if pushed {
-            self.polls.finished(&source.name, None, Utc::now());
+            self.polls.finished(&source.name, None, wall());
             self.push(source, now() + TimeDelta::seconds(1));
         }
         pushed

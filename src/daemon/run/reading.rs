@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 use super::Loop;
 use crate::config::settings::Source;
+use crate::daemon::clock::{now, wall};
 use crate::daemon::full_text::{self, KnownRobots, Turn};
-use crate::daemon::now;
 use crate::daemon::refresh::Refreshing;
 use crate::fetch::http::Way;
 
@@ -41,7 +41,7 @@ impl Loop {
     pub(super) fn start_pages(&mut self, key: &str, row: i64, ways: Vec<Way>) {
         let source = self.newsdesk.source_of(row);
         let Some(source) = source.filter(|source| source.full_text).cloned() else {
-            self.polls.finished(key, None, Utc::now());
+            self.polls.finished(key, None, wall());
             return;
         };
         let (newsdesk, robots) = (self.newsdesk.clone(), self.reading.robots.clone());
@@ -64,14 +64,14 @@ impl Loop {
             }
         };
         let key = full_text::key(turn.row);
-        if turn.asked && self.polls.finished(&key, turn.refused.as_ref(), Utc::now()) {
+        if turn.asked && self.polls.finished(&key, turn.refused.as_ref(), wall()) {
             self.remember_hosts();
         }
         if let Some(source) = self.newsdesk.source_of(turn.row).cloned() {
             turn.applied.iter().for_each(|applied| self.dirty.add(&source, applied));
         }
         if !turn.ways.is_empty() {
-            return self.polls.go_on(&key, turn.ways, Utc::now());
+            return self.polls.go_on(&key, turn.ways, wall());
         }
         let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
         if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_under_way(&key)) {

@@ -7,7 +7,6 @@
 use std::future::pending;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,12 +14,13 @@ use tokio::time::Instant;
 use super::folders::{folders, watch_folders};
 use super::{Loop, Serving};
 use crate::config::settings::{Place, Source};
+use crate::daemon::clock::{now, wall};
 use crate::daemon::control::SourceReport;
 use crate::daemon::polls::under_new_names;
 use crate::daemon::publication::Dirty;
 use crate::daemon::reload::{Read, ReloadReport, Standing, keep_what_is_bound, one_line, refusal};
 use crate::daemon::work::on_disk;
-use crate::daemon::{Newsdesk, chain, now};
+use crate::daemon::{Newsdesk, chain};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
 use crate::schedule::{self, Cadence};
@@ -228,7 +228,7 @@ impl Loop {
                 // Whoever it was has nothing to say any more.
                 let tasks = self.tasks.values().filter(|task| task.source == *name);
                 tasks.for_each(|task| task.abort.abort());
-                self.polls.finished(name, None, Utc::now());
+                self.polls.finished(name, None, wall());
                 self.reload.orphans = true;
             }
         }

@@ -47,6 +47,7 @@ impl Loop {
 
     pub(super) fn count(&self) {
         let numbers = &self.newsdesk.numbers;
+        numbers.turns.add(1);
         numbers.sources.set(self.newsdesk.settings.sources.len() as u64);
         numbers.failing.set(self.failing.len() as u64);
         numbers.waiting.set(self.polls.waiting() as u64);
