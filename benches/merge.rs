@@ -52,9 +52,10 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn measure(folder: &std::path::Path, size: usize) -> Result<(Duration, Duration), Failure> {
-    let desk = desk::open(folder).await?;
+    let sizes = desk::Size::of(size);
+    let desk = desk::open(folder, sizes).await?;
     let begun = std::time::Instant::now();
-    desk::fill(&desk, size).await?;
+    desk::fill(&desk, sizes).await?;
     println!("{size:>8} entries: stored in {:.0} s", begun.elapsed().as_secs_f64());
     let mut dirty = desk.everything().await?;
     desk.publish(&dirty, now()).await?;

@@ -1,8 +1,9 @@
 //! Serving against nginx with the same bytes as static files, in one run: `cargo bench --bench serve`.
 //!
 //! ```sh
-//! cargo bench --bench serve                     # rate, CPU per request, 10,000 slow connections
-//! cargo bench --bench serve -- start 1000000    # from start to ready with so many stored entries
+//! cargo bench --bench serve                                # rate, CPU per request, 10,000 slow connections
+//! cargo bench --bench serve -- start 1000000               # so many stored entries: from start to ready, memory, stop
+//! cargo bench --bench serve -- start 1000000 20000 50      # of so many sources in so many sections
 //! ```
 //!
 //! The real daemon serves a section of 100 entries and mirrors it; nginx serves the mirror, with sendfile, gzip_static and
@@ -17,22 +18,25 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use desk::Failure;
+use desk::{Failure, Size};
 
 const ROUNDS: usize = 5;
 const SECONDS: &str = "3s";
 const SLOW: usize = 10_000;
+/// Until a daemon that has started is at rest.
+const REST: Duration = Duration::from_secs(5);
 const PATH: &str = "/news/atom.xml";
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let number = |at: usize, default: usize| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
     let scratch = tempfile::tempdir()?;
     if arguments.first().map(String::as_str) == Some("start") {
-        let entries = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
-        return start_to_ready(scratch.path(), entries);
+        let size = Size { entries: number(1, 1_000_000), sources: number(2, 100), sections: number(3, 1) };
+        return start_to_ready(scratch.path(), size);
     }
     more_files()?;
-    let newsdesk = Newsdesk::start(scratch.path(), 1_000)?;
+    let newsdesk = Newsdesk::start(scratch.path(), Size::of(1_000))?;
     newsdesk.until_ready()?;
     if !have("nginx") || !have("wrk") {
         println!("nginx or wrk is missing: only the slow connections are tried");
@@ -82,20 +86,32 @@ fn slow_connections(newsdesk: &Newsdesk) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_to_ready(folder: &Path, entries: usize) -> Result<(), Failure> {
+fn start_to_ready(folder: &Path, size: Size) -> Result<(), Failure> {
     // Once, so that everything is published; then what a restart costs.
-    let newsdesk = Newsdesk::start(folder, entries)?;
+    let newsdesk = Newsdesk::start(folder, size)?;
     newsdesk.until_ready()?;
     newsdesk.stop()?;
-    let mut times = Vec::new();
+    let (mut started, mut stopped, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
         let begun = Instant::now();
-        let newsdesk = Newsdesk::spawn(folder)?;
+        let newsdesk = Newsdesk::spawn(folder, size)?;
         newsdesk.until_ready()?;
-        times.push(begun.elapsed().as_secs_f64());
+        started.push(begun.elapsed().as_secs_f64());
+        std::thread::sleep(REST);
+        held.push(newsdesk.memory()?);
+        let begun = Instant::now();
         newsdesk.stop()?;
+        stopped.push(begun.elapsed().as_secs_f64());
     }
-    println!("start to ready with {entries} entries: {:.2} s", median(times));
+    println!(
+        "{} entries of {} sources in {} sections: start to ready {:.2} s, {:.0} MiB at rest, stop {:.2} s",
+        size.entries,
+        size.sources,
+        size.sections,
+        median(started),
+        median(held),
+        median(stopped)
+    );
     Ok(())
 }
 
@@ -105,21 +121,21 @@ struct Newsdesk {
 }
 
 impl Newsdesk {
-    fn start(folder: &Path, entries: usize) -> Result<Newsdesk, Failure> {
+    fn start(folder: &Path, size: Size) -> Result<Newsdesk, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(async {
-            let desk = desk::open(folder).await?;
-            desk::fill(&desk, entries).await?;
+            let desk = desk::open(folder, size).await?;
+            desk::fill(&desk, size).await?;
             desk.store.close().await;
             Ok::<(), Failure>(())
         })?;
-        Newsdesk::spawn(folder)
+        Newsdesk::spawn(folder, size)
     }
 
-    fn spawn(folder: &Path) -> Result<Newsdesk, Failure> {
+    fn spawn(folder: &Path, size: Size) -> Result<Newsdesk, Failure> {
         let (port, admin) = (free_port()?, free_port()?);
         let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
-        desk::configuration(folder, &listen, &admin, "folder = \"public\"\nhub = \"none\"")?;
+        desk::configuration(folder, size, &listen, &admin, "folder = \"public\"\nhub = \"none\"")?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_newsdesk"));
         command.arg("--config").arg(folder.join("newsdesk.toml")).arg("--state").arg(folder.join("state")).arg("serve");
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -137,6 +153,14 @@ impl Newsdesk {
             std::thread::sleep(Duration::from_millis(2));
         }
         Err("newsdesk does not become ready".into())
+    }
+
+    /// All that is resident, the program and its libraries too, in MiB.
+    fn memory(&self) -> Result<f64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("newsdesk has ended")?;
+        let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes / 1024.0)
     }
 
     fn stop(mut self) -> Result<(), Failure> {

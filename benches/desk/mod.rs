@@ -1,6 +1,7 @@
 //! A newsdesk of any size for benchmarks: a configuration and a store in a scratch folder, filled through the store's own
 //! operations. The texts are made up and differ from each other.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta};
@@ -14,26 +15,49 @@ use newsdesk::store::Refresh;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-pub const SOURCES: usize = 100;
-/// Entries in the section's current document.
+/// Entries in a section's current document.
 pub const LIMIT: usize = 100;
-/// Entries in one write.
+/// Entries in one write, at most.
 const BATCH: usize = 500;
+
+/// How many of what.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub entries: usize,
+    pub sources: usize,
+    /// Every source stands in one of them, the first in the first.
+    pub sections: usize,
+}
+
+impl Size {
+    /// One section, "news", of a hundred sources.
+    pub fn of(entries: usize) -> Size {
+        Size { entries, sources: 100, sections: 1 }
+    }
+}
+
+/// The name of the section of this number.
+fn section(number: usize) -> String {
+    if number == 0 { "news".to_owned() } else { format!("news-{number}") }
+}
 
 pub fn now() -> Time {
     DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default()
 }
 
-/// Write a configuration of one section that all sources stand in; nobody is ever asked.
-pub fn configuration(folder: &Path, listen: &str, admin: &str, publish: &str) -> Result<PathBuf, Failure> {
+/// Write a configuration; nobody is ever asked.
+pub fn configuration(folder: &Path, size: Size, listen: &str, admin: &str, publish: &str) -> Result<PathBuf, Failure> {
     let mut text = format!(
         "[site]\nurl = \"https://news.example/\"\n[server]\nlisten = \"{listen}\"\nadmin = \"{admin}\"\n\
-         [publish]\n{publish}\n[schedule]\ndefault = \"0 0 1 1 *\"\n\
-         [[section]]\nname = \"news\"\ntitle = \"News\"\nlimit = {LIMIT}\n"
+         [publish]\n{publish}\n[schedule]\ndefault = \"0 0 1 1 *\"\n"
     );
-    for source in 0..SOURCES {
+    for number in 0..size.sections {
+        text.push_str(&format!("[[section]]\nname = \"{}\"\ntitle = \"News\"\nlimit = {LIMIT}\n", section(number)));
+    }
+    for source in 0..size.sources {
         text.push_str(&format!(
-            "[[source]]\nname = \"feed {source}\"\nurl = \"http://feed-{source}.example/\"\nsections = [\"news\"]\n"
+            "[[source]]\nname = \"feed {source}\"\nurl = \"http://feed-{source}.example/\"\nsections = [\"{}\"]\n",
+            section(source % size.sections)
         ));
     }
     let path = folder.join("newsdesk.toml");
@@ -41,8 +65,8 @@ pub fn configuration(folder: &Path, listen: &str, admin: &str, publish: &str) ->
     Ok(path)
 }
 
-pub async fn open(folder: &Path) -> Result<Newsdesk, Failure> {
-    let path = configuration(folder, "127.0.0.1:1", "127.0.0.1:2", "")?;
+pub async fn open(folder: &Path, size: Size) -> Result<Newsdesk, Failure> {
+    let path = configuration(folder, size, "127.0.0.1:1", "127.0.0.1:2", "")?;
     let settings = config::load(&path, &Locations::from_env(Some(&folder.join("state"))))?;
     Ok(Newsdesk::open(settings).await?)
 }
@@ -75,12 +99,16 @@ fn date(n: usize) -> Time {
     now() - TimeDelta::days(1000) + TimeDelta::seconds(i64::try_from(n).unwrap_or_default() * 60)
 }
 
-pub async fn fill(desk: &Newsdesk, entries: usize) -> Result<(), Failure> {
-    let sources = desk.store.sources().await?;
+pub async fn fill(desk: &Newsdesk, Size { entries, sources: count, sections }: Size) -> Result<(), Failure> {
+    let known = desk.store.sources().await?;
+    let sources: HashMap<&str, _> = known.iter().map(|source| (&*source.name, source)).collect();
+    let batch = entries.div_ceil(count).clamp(1, BATCH);
     let mut n = 0;
     while n < entries {
-        let source = &sources[(n / BATCH) % sources.len()];
-        let new = (n..(n + BATCH).min(entries)).map(|n| {
+        let number = (n / batch) % count;
+        let (name, taken_by) = (format!("feed {number}"), section(number % sections));
+        let source = sources.get(&*name).ok_or("no source")?;
+        let new = (n..(n + batch).min(entries)).map(|n| {
             let stated = stated(n);
             let (json, print) = identity::printed(&stated);
             NewEntry {
@@ -92,7 +120,7 @@ pub async fn fill(desk: &Newsdesk, entries: usize) -> Result<(), Failure> {
                 effective: date(n),
                 updated: date(n),
                 slug: None,
-                sections: vec![String::new(), "news".to_owned()],
+                sections: vec![String::new(), taken_by.clone()],
                 // The texts are alike, and not to be taken for copies of each other.
                 clues: Clues::default(),
                 stated,
@@ -116,7 +144,7 @@ pub async fn fill(desk: &Newsdesk, entries: usize) -> Result<(), Failure> {
             pages: 0,
         };
         desk.store.apply_refresh(refresh).await?;
-        n += BATCH;
+        n += batch;
     }
     Ok(())
 }

@@ -428,13 +428,18 @@ impl Newsdesk {
     async fn mirror(&self, revisions: Vec<(String, Arc<publish::Revision>)>, dirty: &Dirty) {
         let Some(root) = self.settings.publish.folder.clone() else { return };
         let mut articles = Vec::new();
+        let mut withdrawn = dirty.withdrawn.clone();
         for slug in &dirty.slugs {
             match self.article_files(slug).await {
-                Ok(files) => articles.extend(files),
+                // It was changed, and withdrawn since.
+                Ok(files) if files.is_empty() => {}
+                Ok(files) => {
+                    articles.extend(files);
+                    withdrawn.remove(slug);
+                }
                 Err(cause) => tracing::error!(stage = "mirror", "{}", super::chain(&cause)),
             }
         }
-        let withdrawn: Vec<String> = dirty.withdrawn.difference(&dirty.slugs).cloned().collect();
         let written = on_disk(move || {
             for (path, revision) in &revisions {
                 mirror::write(&root, path, revision)?;

@@ -17,7 +17,7 @@ const READ_EVERY: Duration = Duration::from_hours(24);
 /// One for all clients of the door. `Err`: not what is built in, so it never is.
 pub(super) fn config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let trust = Arc::new(Trust { provider: provider.clone(), machine: Mutex::new(None) });
+    let trust = Arc::new(Trust { provider: provider.clone(), machine: Mutex::new(Daily(None)) });
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(trust).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -28,19 +28,36 @@ pub(super) fn config() -> Result<ClientConfig, Error> {
 #[derive(Debug)]
 struct Trust {
     provider: Arc<CryptoProvider>,
-    machine: Mutex<Option<(Instant, Arc<Verifier>)>>,
+    machine: Mutex<Daily<Arc<Verifier>>>,
 }
 
 impl Trust {
-    /// What could not be read is tried again with the next server: somebody may install it meanwhile.
     fn machine(&self) -> Result<Arc<Verifier>, Error> {
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, verifier)) = machine.as_ref().filter(|(read, _)| read.elapsed() < READ_EVERY) {
-            return Ok(verifier.clone());
+        machine.get(Instant::now(), || Ok(Arc::new(Verifier::new(self.provider.clone())?)))
+    }
+}
+
+/// What is read when it is needed, and anew when it is too old.
+#[derive(Debug)]
+struct Daily<T>(Option<(Instant, T)>);
+
+impl<T: Clone> Daily<T> {
+    /// What could not be read is tried again with the next server: somebody may install it meanwhile. What was read
+    /// before goes on to hold until then: it may be that very moment that the package is being renewed.
+    fn get<E>(&mut self, now: Instant, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        match &self.0 {
+            Some((since, known)) if now.duration_since(*since) < READ_EVERY => return Ok(known.clone()),
+            Some(_) | None => {}
         }
-        let verifier = Arc::new(Verifier::new(self.provider.clone())?);
-        *machine = Some((Instant::now(), verifier.clone()));
-        Ok(verifier)
+        match (read(), &self.0) {
+            (Ok(anew), _) => {
+                self.0 = Some((now, anew.clone()));
+                Ok(anew)
+            }
+            (Err(_), Some((_, known))) => Ok(known.clone()),
+            (Err(error), None) => Err(error),
+        }
     }
 }
 
@@ -76,5 +93,30 @@ impl ServerCertVerifier for Trust {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_read_once_a_day() {
+        let begin = Instant::now();
+        let mut daily = Daily(None);
+        let mut at = |hours: u64, read: Result<&'static str, &'static str>| {
+            daily.get(begin + Duration::from_hours(hours), || read)
+        };
+        for (hours, read, expected) in [
+            (0, Err("missing"), Err("missing")),
+            (0, Ok("installed at once"), Ok("installed at once")),
+            (23, Ok("too early"), Ok("installed at once")),
+            (24, Err("being renewed"), Ok("installed at once")),
+            (25, Ok("renewed"), Ok("renewed")),
+            (48, Ok("too early"), Ok("renewed")),
+            (49, Ok("another day"), Ok("another day")),
+        ] {
+            assert_eq!(at(hours, read), expected, "after {hours} hours");
+        }
     }
 }

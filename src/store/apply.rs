@@ -14,7 +14,7 @@ use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
 use super::members::{add_members, joined, sections_of, sections_of_source, set_members};
 use super::pack::encode;
 use super::sources::write_state;
-use super::stories::{self, Held, Newcomer};
+use super::stories::{self, Held, Newcomer, story_of};
 use super::{FileRow, SourceState, Store, StoreError, Withdrawn, archives};
 use crate::changes::{self, ChangedEntry, Changes, NewEntry};
 use crate::model::{EntryId, Origin, Time};
@@ -184,6 +184,7 @@ fn insert(
     applied.sections.extend(entry.sections.iter().cloned());
     applied.new.push(EntryId(id));
     applied.slugs.extend(slug);
+    applied.slugs.extend(copies::pages(db, story)?);
     Ok(())
 }
 
@@ -214,6 +215,7 @@ fn update(
         return Ok(());
     }
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;
+    applied.slugs.extend(copies::pages(db, story_of(db, entry.row)?)?);
     let edit = stories::Edit { stated: &entry.stated, clues: &entry.clues, significant: entry.significant };
     let due = stories::changed(db, index, entry.row, &edit, now)?;
     applied.settles = applied.settles.into_iter().chain(due).min();
@@ -223,6 +225,7 @@ fn update(
     applied.sections.extend(entry.sections.iter().cloned());
     applied.changed.push(EntryId(id));
     applied.slugs.extend(slug);
+    applied.slugs.extend(copies::pages(db, story_of(db, entry.row)?)?);
     Ok(())
 }
 
@@ -240,6 +243,7 @@ pub(super) fn withdraw(db: &Connection, row: i64, now: Time, applied: &mut Appli
             db.prepare_cached(sql)?.execute(params![section, left.id.0, now.timestamp()])?;
         }
     }
+    applied.slugs.extend(copies::pages(db, story_of(db, row)?)?);
     set_members(db, row, &[], Moment::At(now))?;
     applied.withdrawn.extend(left);
     Ok(())

@@ -223,6 +223,16 @@ pub(super) fn others(db: &Connection, row: i64) -> Result<Vec<Stored>, StoreErro
     Ok(found)
 }
 
+/// Pages of our own articles among a story: they name its other members. Costs the same however many those are.
+pub(super) fn pages(db: &Connection, story: Option<i64>) -> Result<Vec<String>, StoreError> {
+    let Some(first) = story else { return Ok(Vec::new()) };
+    let sql = "SELECT slug FROM entry WHERE id = ?1 AND slug IS NOT NULL AND withdrawn IS NULL
+        UNION SELECT slug FROM entry WHERE story = ?1 AND source IN (SELECT id FROM source WHERE local = 1)
+            AND slug IS NOT NULL AND withdrawn IS NULL";
+    let mut statement = db.prepare_cached(sql)?;
+    Ok(statement.query_map([first], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
 fn by_row(db: &Connection, row: i64) -> Result<Option<Stored>, StoreError> {
     let sql = format!("{STORED} WHERE e.id = ?1");
     db.prepare_cached(&sql)?.query_row([row], |row| Ok(stored(row))).optional()?.transpose()

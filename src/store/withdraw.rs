@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::apply::withdraw;
-use super::copies::Moment;
+use super::copies::{self, Moment};
 use super::members::{sections_of, set_members};
+use super::stories::story_of;
 use super::windows::{STORED, stored};
 use super::{Applied, Store, StoreError, Stored};
 use crate::model::{EntryId, Stated, Time};
@@ -103,6 +104,7 @@ impl Store {
             applied.sections.extend(sections_of(db, entry)?);
             applied.changed.push(EntryId(id.clone()));
             applied.slugs.extend(found.entry.slug);
+            applied.slugs.extend(copies::pages(db, story_of(db, entry)?)?);
             Ok(Undone::Back(applied))
         })
         .await

@@ -418,3 +418,37 @@ fn the_others_are_named_in_every_format() {
     // The copy has a page of its own, and names the others there.
     assert!(desk.get("/articles/harbour").text().contains("https://wire.example/1"));
 }
+
+/// A page in the mirror names the other copies as they come, change and go; nobody asks a server for it.
+#[test]
+fn a_mirrored_page_follows_its_story() {
+    let desk = Desk::new();
+    let story = text(20);
+    let wire = |headline: Option<&str>| {
+        let item = headline.map(|headline| ("wire:1", headline, "Tue, 03 Mar 2026 08:00:00 +0000"));
+        let document = rss("wire", item.as_slice());
+        document.replace(&format!("Text of {}.", headline.unwrap_or_default()), &story)
+    };
+    let url = desk.origin.url("/wire.xml");
+    desk.origin.answer("/wire.xml", 200, &[], wire(None));
+    desk.configure(&format!(
+        "[[section]]\nname = \"news\"\n\
+         [[source]]\nname = \"desk\"\nfolder = \"articles\"\nsections = [\"news\"]\n\
+         [[source]]\nname = \"wire\"\nurl = \"{url}\"\nsections = [\"news\"]\n"
+    ));
+    let text = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", text.replace("[publish]\n", "[publish]\nfolder = \"public\"\n"));
+    desk.write("articles/harbour.md", format!("---\ntitle: The harbour\ndate: 2026-03-03T09:00:00Z\n---\n{story}\n"));
+    let page = || std::fs::read_to_string(desk.path("public/articles/harbour/index.html")).unwrap();
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    assert!(!page().contains("/wire/1"), "{}", page());
+    desk.origin.answer("/wire.xml", 200, &[], wire(Some("Harbour reopens")));
+    assert_eq!(desk.run(&["update", "wire"]).code, Some(0));
+    assert!(page().contains("/wire/1"), "a copy came: {}", page());
+    let ran = desk.run(&["withdraw", "https://rss.example/wire/1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!page().contains("/wire/1"), "and went: {}", page());
+    let ran = desk.run(&["withdraw", "--undo", "https://rss.example/wire/1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(page().contains("/wire/1"), "and came back: {}", page());
+}

@@ -17,12 +17,25 @@ struct Secure {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+type Stream = StreamOwned<ServerConnection, std::net::TcpStream>;
+
 impl Secure {
     fn start(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Secure {
+        Secure::answering(chain, key, "http/1.1", answer)
+    }
+
+    fn answering(
+        chain: Vec<CertificateDer<'static>>,
+        key: &KeyPair,
+        protocol: &str,
+        answer: impl Fn(Stream, &Mutex<Vec<String>>) -> std::io::Result<()> + Send + 'static,
+    ) -> Secure {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+        let mut config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = vec![protocol.into()];
+        let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let secure = Secure { port: listener.local_addr().unwrap().port(), asked: Arc::default() };
         let asked = secure.asked.clone();
@@ -46,10 +59,7 @@ impl Secure {
     }
 }
 
-fn answer(
-    mut stream: StreamOwned<ServerConnection, std::net::TcpStream>,
-    asked: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
+fn answer(mut stream: Stream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -75,11 +85,20 @@ fn authority(desk: &Desk) -> CertifiedIssuer<'static, KeyPair> {
 
 /// A server with a certificate of that authority for these names, which holds from one year to another.
 fn certified(by: &CertifiedIssuer<'static, KeyPair>, names: &[&str], years: (i32, i32)) -> Secure {
+    let (chain, key) = certificate(by, names, years);
+    Secure::start(chain, &key)
+}
+
+fn certificate(
+    by: &CertifiedIssuer<'static, KeyPair>,
+    names: &[&str],
+    years: (i32, i32),
+) -> (Vec<CertificateDer<'static>>, KeyPair) {
     let mut params = CertificateParams::new(names.iter().map(|name| name.to_string()).collect::<Vec<_>>()).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, by).unwrap();
-    Secure::start(vec![certificate.der().clone()], &key)
+    (vec![certificate.der().clone()], key)
 }
 
 const ALWAYS: (i32, i32) = (2000, 2900);
@@ -144,4 +163,58 @@ fn a_machine_without_authorities_reads_what_needs_none() {
     ran.says(&["secure: fetch: ", "whom this machine trusts cannot be read; install ca-certificates"]);
     assert!(!ran.err.contains("plain: fetch"), "{ran:?}");
     assert_eq!(secure.asked(), [""; 0]);
+}
+
+/// HTTP/2 by hand (RFC 9113 §4.1): the type and flags of a frame on a stream, and what is in it.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Answer the first request of an HTTP/2 connection with `fields` fields of 4 KB, then with a feed.
+fn answer_with_fields(mut stream: Stream, fields: usize) -> std::io::Result<()> {
+    let [data, headers, settings, continuation] = [0, 1, 4, 9];
+    let (end_stream, end_headers) = (1, 4);
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface)?;
+    stream.write_all(&frame(settings, 0, 0, &[]))?;
+    // What is asked, does not matter here; the first request of a client is stream 1.
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload)?;
+        if head[3] == headers {
+            break;
+        }
+    }
+    // RFC 7541: 200 from the static table, then literal fields without indexing.
+    stream.write_all(&frame(headers, 0, 1, &[0x88]))?;
+    let value = "v".repeat(4000);
+    for n in 0..fields {
+        let name = format!("x-{n:05}");
+        // 127 and the rest in groups of seven bits: 3873 is 0x1e * 128 + 0x21.
+        let field = [&[0x00, 7], name.as_bytes(), &[0x7f, 0xa1, 0x1e], value.as_bytes()].concat();
+        stream.write_all(&frame(continuation, 0, 1, &field))?;
+    }
+    stream.write_all(&frame(continuation, end_headers, 1, &[]))?;
+    let feed = atom("Secure", &[("tag:s,2026:1", "One", "2026-03-01T00:00:00Z")]);
+    stream.write_all(&frame(data, end_stream, 1, feed.as_bytes()))?;
+    stream.flush()?;
+    // Until the client hangs up.
+    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+}
+
+/// HTTP/2 has no bound of its own on the fields of an answer, and a field may come in any number of frames.
+#[test]
+fn fields_without_end_over_http2_fail_and_a_few_do_no_harm() {
+    let desk = Desk::new();
+    let (chain, key) = certificate(&authority(&desk), &["localhost"], ALWAYS);
+    let secure =
+        |fields| Secure::answering(chain.clone(), &key, "h2", move |stream, _| answer_with_fields(stream, fields));
+    let (few, many) = (secure(4), secure(10_000));
+    let ran = update(&desk, &(few.source("few", "localhost") + &many.source("many", "localhost")), "authorities.pem");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    ran.says(&["many: fetch: "]);
+    assert!(!ran.err.contains("few: fetch"), "{ran:?}");
 }
