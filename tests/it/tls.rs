@@ -171,7 +171,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// Answer the first request of an HTTP/2 connection with `fields` fields of 4 KB, then with a feed.
+/// Answer the first request of an HTTP/2 connection with `fields` fields of 4 KB each and a feed.
 fn answer_with_fields(mut stream: Stream, fields: usize) -> std::io::Result<()> {
     let [data, headers, settings, continuation] = [0, 1, 4, 9];
     let (end_stream, end_headers) = (1, 4);
@@ -189,15 +189,16 @@ fn answer_with_fields(mut stream: Stream, fields: usize) -> std::io::Result<()> 
         }
     }
     // RFC 7541: 200 from the static table, then literal fields without indexing.
-    stream.write_all(&frame(headers, 0, 1, &[0x88]))?;
-    let value = "v".repeat(4000);
+    let mut list = vec![0x88];
     for n in 0..fields {
-        let name = format!("x-{n:05}");
         // 127 and the rest in groups of seven bits: 3873 is 0x1e * 128 + 0x21.
-        let field = [&[0x00, 7], name.as_bytes(), &[0x7f, 0xa1, 0x1e], value.as_bytes()].concat();
-        stream.write_all(&frame(continuation, 0, 1, &field))?;
+        list.extend([&[0x00, 7], format!("x-{n:05}").as_bytes(), &[0x7f, 0xa1, 0x1e], &[b'v'; 4000]].concat());
     }
-    stream.write_all(&frame(continuation, end_headers, 1, &[]))?;
+    let parts: Vec<&[u8]> = list.chunks(16_384).collect();
+    for (n, part) in parts.iter().enumerate() {
+        let flags = if n + 1 == parts.len() { end_headers } else { 0 };
+        stream.write_all(&frame(if n == 0 { headers } else { continuation }, flags, 1, part))?;
+    }
     let feed = atom("Secure", &[("tag:s,2026:1", "One", "2026-03-01T00:00:00Z")]);
     stream.write_all(&frame(data, end_stream, 1, feed.as_bytes()))?;
     stream.flush()?;
@@ -212,9 +213,10 @@ fn fields_without_end_over_http2_fail_and_a_few_do_no_harm() {
     let (chain, key) = certificate(&authority(&desk), &["localhost"], ALWAYS);
     let secure =
         |fields| Secure::answering(chain.clone(), &key, "h2", move |stream, _| answer_with_fields(stream, fields));
-    let (few, many) = (secure(4), secure(10_000));
-    let ran = update(&desk, &(few.source("few", "localhost") + &many.source("many", "localhost")), "authorities.pem");
+    let servers = [("few", secure(12)), ("more than 64 KiB", secure(17)), ("without end", secure(10_000))];
+    let sources: String = servers.iter().map(|(name, secure)| secure.source(name, "localhost")).collect();
+    let ran = update(&desk, &sources, "authorities.pem");
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    ran.says(&["many: fetch: "]);
+    ran.says(&["more than 64 KiB: fetch: ", "without end: fetch: "]);
     assert!(!ran.err.contains("few: fetch"), "{ran:?}");
 }
