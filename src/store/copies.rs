@@ -268,7 +268,7 @@ fn arrange(db: &Connection, section: i64, story: i64, moment: Moment) -> Result<
     }
     if choice::compares(&copies, moment == Moment::Later) {
         for (copy, _) in &mut copies {
-            copy.completeness = other(db, copy.row)?.map_or(0, |other| duplicates::completeness(&other.stated));
+            copy.completeness = other(db, copy.row)?.map_or(0, |other| duplicates::completeness(&other.shown()));
         }
     }
     let chosen = choice::shown(&copies, moment == Moment::Later);

@@ -2,16 +2,20 @@
 //!
 //! An entry is stored first, with the feed's own text, and its page is noted in the same transaction; the text comes later
 //! and stands beside it. So nothing that is published waits for other people's pages, a killed process forgets none, and
-//! the entry itself, by which the next document is compared, is what the feed said.
+//! the entry itself, by which the next document is compared, is what the feed said. Copies of it are looked for by its
+//! page only where the feed's text is too short for that.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::archives::corrected_now;
+use super::copies::pages;
 use super::members::sections_of;
 use super::pack::{decode, encode};
+use super::stories::{self, Held, story_of};
 use super::{Applied, Store, StoreError, time};
 use crate::model::{EntryId, Html, Stated, Time};
 use crate::normalize::full_text;
@@ -80,7 +84,8 @@ impl Store {
 
     /// Write down what came of a page.
     pub async fn put_page(&self, entry: i64, outcome: PageOutcome, now: Time) -> Result<Applied, StoreError> {
-        self.write_patiently(move |db| put_page(db, entry, &outcome, now)).await
+        let index = self.stories().clone();
+        self.write_patiently(move |db| put_page(db, &index, entry, &outcome, now)).await
     }
 
     /// Sources that want no full texts, any more, show what their feeds say.
@@ -140,7 +145,13 @@ pub(super) fn want_pages(
     Ok(())
 }
 
-fn put_page(db: &Connection, entry: i64, outcome: &PageOutcome, now: Time) -> Result<Applied, StoreError> {
+fn put_page(
+    db: &Connection,
+    index: &Mutex<Held>,
+    entry: i64,
+    outcome: &PageOutcome,
+    now: Time,
+) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     match outcome {
         PageOutcome::Text(text) => {
@@ -156,6 +167,9 @@ fn put_page(db: &Connection, entry: i64, outcome: &PageOutcome, now: Time) -> Re
                 applied.sections.extend(sections_of(db, entry)?);
                 // Nobody is told that the entry has changed: it has not.
                 corrected_now(db, entry, false, now)?;
+                applied.slugs.extend(pages(db, story_of(db, entry)?)?);
+                applied.settles = stories::page_read(db, index, entry, now)?;
+                applied.slugs.extend(pages(db, story_of(db, entry)?)?);
             }
         }
         PageOutcome::None(trouble) => {

@@ -2,17 +2,20 @@
 //! sources with one story cannot miss each other. What is alike says `duplicates`; here stand only the rows. A story is
 //! known by its first member: the others name its row.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::copies::{self, Moment, leave};
 use super::pack::decode;
 use super::{Store, StoreError, time};
 use crate::duplicates::{self, Clues, Index, Text, WINDOW_HOURS};
-use crate::model::{Stated, Time};
+use crate::model::{Html, Stated, Time};
+use crate::normalize::full_text;
 
 /// Changes when copies are found in another way: then every stored entry is looked at again.
 const VERSION: &str = "1";
@@ -25,7 +28,7 @@ pub(super) struct Held {
     /// When old texts were last let go.
     forgot: Option<Time>,
     /// Texts that were compared lately, by row and print: a story that spreads is compared again and again.
-    texts: HashMap<(i64, [u8; 16]), Text>,
+    texts: HashMap<(i64, Vec<u8>), Text>,
 }
 
 /// A text takes up to 100 KB.
@@ -98,8 +101,9 @@ pub(super) fn changed(
     edit: &Edit<'_>,
     now: Time,
 ) -> Result<Option<Time>, StoreError> {
-    let Edit { stated, clues, .. } = *edit;
     let Some(own) = other(db, row)? else { return Ok(None) };
+    let with_page = own.page.as_ref().and_then(|page| lengthened(edit.stated, edit.clues, page));
+    let (stated, clues) = with_page.as_ref().map_or((edit.stated, edit.clues), |(stated, clues)| (stated, clues));
     if let Some(link) = clues.link {
         let sql = "INSERT INTO story_link (hash, entry) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         db.prepare_cached(sql)?.execute([link, row])?;
@@ -120,7 +124,7 @@ pub(super) fn changed(
         return Ok(None);
     };
     let Some(first) = other(db, story)? else { return Ok(None) };
-    let stays = first.id == own.native || duplicates::same_words(stated, &first.stated);
+    let stays = first.id == own.native || duplicates::same_words(stated, &first.compared());
     if stays || shares_link(db, row, story, clues)? {
         return Ok(None);
     }
@@ -128,6 +132,27 @@ pub(super) fn changed(
     leave(db, row, own.effective, story, Moment::At(now))?;
     remember(db, index, row, own.first_seen, &clues.anchors)?;
     Ok(None)
+}
+
+/// The page of an entry was read: a teaser that was too short to be compared is compared by what stands there.
+pub(super) fn page_read(db: &Connection, index: &Mutex<Held>, row: i64, now: Time) -> Result<Option<Time>, StoreError> {
+    let Some(own) = other(db, row)? else { return Ok(None) };
+    let clues = Clues::of(&own.stated);
+    if own.withdrawn || !clues.anchors.is_empty() {
+        return Ok(None);
+    }
+    changed(db, index, row, &Edit { stated: &own.stated, clues: &clues, significant: true }, now)
+}
+
+/// An entry with the text of its page, where its own is too short to be told from others.
+fn lengthened(stated: &Stated, clues: &Clues, page: &Html) -> Option<(Stated, Clues)> {
+    if !clues.anchors.is_empty() {
+        return None;
+    }
+    let mut stated = stated.clone();
+    full_text::put(&mut stated, page.clone());
+    let clues = Clues::of(&stated);
+    Some((stated, clues))
 }
 
 /// Its text was looked for already, or others have joined it: two stories never become one.
@@ -171,13 +196,17 @@ pub(super) fn forget(db: &Connection, row: i64) -> Result<(), StoreError> {
 }
 
 fn find_stories(db: &Connection, index: &Mutex<Held>, after: i64) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT id, source, first_seen, data FROM entry WHERE id > ?1 AND story IS NULL ORDER BY id LIMIT 500";
+    let sql = "SELECT e.id, e.source, e.first_seen, e.data, p.data FROM entry e LEFT JOIN page p ON p.entry = e.id
+        WHERE e.id > ?1 AND e.story IS NULL ORDER BY e.id LIMIT 500";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([after])?;
     let mut last = None;
     while let Some(row) = rows.next()? {
         let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
         let clues = Clues::of(&stated);
+        let page = page_text(row.get_ref(4)?)?;
+        let longer = page.and_then(|page| lengthened(&stated, &clues, &page));
+        let (stated, clues) = longer.unwrap_or((stated, clues));
         let (row, source, seen) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
         join(db, index, &Newcomer { row, source, seen, clues: &clues, taken_id: None, stated: &stated })?;
         last = Some(row);
@@ -196,14 +225,34 @@ pub(super) struct Other {
     first_seen: Time,
     effective: i64,
     withdrawn: bool,
-    pub stated: Stated,
+    /// As its source says it.
+    stated: Stated,
+    /// The text of its page.
+    page: Option<Html>,
+}
+
+impl Other {
+    /// As it is compared: with the text of its page where its own is too short.
+    fn compared(&self) -> Cow<'_, Stated> {
+        let longer = self.page.as_ref().and_then(|page| lengthened(&self.stated, &Clues::of(&self.stated), page));
+        longer.map_or(Cow::Borrowed(&self.stated), |(stated, _)| Cow::Owned(stated))
+    }
+
+    /// As it is published: with the text of its page.
+    pub fn shown(mut self) -> Stated {
+        if let Some(page) = self.page {
+            full_text::put(&mut self.stated, page);
+        }
+        self.stated
+    }
 }
 
 const OTHER: &str =
-    "SELECT id, source, story, published_id, key_text, first_seen, effective, withdrawn IS NOT NULL, data FROM entry";
+    "SELECT e.id, e.source, e.story, e.published_id, e.key_text, e.first_seen, e.effective, e.withdrawn IS NOT NULL, e.data,
+    p.data FROM entry e LEFT JOIN page p ON p.entry = e.id";
 
 pub(super) fn other(db: &Connection, row: i64) -> Result<Option<Other>, StoreError> {
-    let sql = format!("{OTHER} WHERE id = ?1");
+    let sql = format!("{OTHER} WHERE e.id = ?1");
     db.prepare_cached(&sql)?.query_row([row], |row| Ok(read_other(row))).optional()?.transpose()
 }
 
@@ -219,7 +268,13 @@ fn read_other(row: &Row<'_>) -> Result<Other, StoreError> {
         effective: row.get(6)?,
         withdrawn: row.get(7)?,
         stated: decode(row.get_ref(8)?.as_blob().unwrap_or_default())?,
+        page: page_text(row.get_ref(9)?)?,
     })
+}
+
+fn page_text(packed: ValueRef<'_>) -> Result<Option<Html>, StoreError> {
+    let page = packed.as_blob_or_null().unwrap_or_default().map(decode).transpose()?;
+    Ok(page.and_then(|page| page.content))
 }
 
 /// The story of the entry that came first with this link.
@@ -253,11 +308,11 @@ const NOBODY: i64 = 0;
 /// The story of the entry that is published under this one's native id, if link or text agree: ids can be stolen.
 fn by_id(db: &Connection, newcomer: &Newcomer<'_>) -> Result<Option<i64>, StoreError> {
     let Some(id) = newcomer.taken_id else { return Ok(None) };
-    let sql = format!("{OTHER} WHERE published_id = ?1");
+    let sql = format!("{OTHER} WHERE e.published_id = ?1");
     let holder = db.prepare_cached(&sql)?.query_row([id], |row| Ok(read_other(row))).optional()?.transpose()?;
     let Some(holder) = holder.filter(|holder| holder.source != newcomer.source) else { return Ok(None) };
     let same_link = newcomer.clues.link.is_some() && newcomer.clues.link == duplicates::link(&holder.stated);
-    if !same_link && !duplicates::same_words(newcomer.stated, &holder.stated) {
+    if !same_link && !duplicates::same_words(newcomer.stated, &holder.compared()) {
         return Ok(None);
     }
     free_of(db, holder.story.unwrap_or(holder.row), newcomer.source)
@@ -293,14 +348,17 @@ struct Candidate {
     source: i64,
     story: Option<i64>,
     first_seen: Time,
-    /// Another one: another text.
-    print: [u8; 16],
+    /// Of itself and its page. Another one: another text.
+    print: Vec<u8>,
 }
 
 fn candidate(db: &Connection, row: i64) -> Result<Option<Candidate>, StoreError> {
-    let sql = "SELECT source, story, first_seen, print FROM entry WHERE id = ?1";
+    let sql = "SELECT e.source, e.story, e.first_seen, e.print, p.print
+        FROM entry e LEFT JOIN page p ON p.entry = e.id WHERE e.id = ?1";
     let read = |row: &Row<'_>| {
-        Ok(Candidate { source: row.get(0)?, story: row.get(1)?, first_seen: time(row.get(2)?), print: row.get(3)? })
+        let (own, page) = (row.get_ref(3)?.as_blob()?, row.get_ref(4)?.as_blob_or_null()?);
+        let print = [own, page.unwrap_or_default()].concat();
+        Ok(Candidate { source: row.get(0)?, story: row.get(1)?, first_seen: time(row.get(2)?), print })
     };
     Ok(db.prepare_cached(sql)?.query_row([row], read).optional()?)
 }
@@ -328,15 +386,16 @@ fn remember(db: &Connection, index: &Mutex<Held>, row: i64, seen: Time, anchors:
 }
 
 impl Held {
-    fn text(&mut self, db: &Connection, row: i64, print: [u8; 16]) -> Result<Option<&Text>, StoreError> {
-        if !self.texts.contains_key(&(row, print)) {
+    fn text(&mut self, db: &Connection, row: i64, print: Vec<u8>) -> Result<Option<&Text>, StoreError> {
+        let key = (row, print);
+        if !self.texts.contains_key(&key) {
             let Some(other) = other(db, row)? else { return Ok(None) };
             if self.texts.len() >= MOST_TEXTS {
                 self.texts.clear();
             }
-            self.texts.insert((row, print), duplicates::text(&other.stated));
+            self.texts.insert(key.clone(), duplicates::text(&other.compared()));
         }
-        Ok(self.texts.get(&(row, print)))
+        Ok(self.texts.get(&key))
     }
 
     /// Once after a start.

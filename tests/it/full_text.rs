@@ -263,3 +263,47 @@ fn an_html_page_in_a_folder_is_searched_for_its_text_where_asked() {
     assert!(text(&desk, "A story").contains("eleven countries"));
     assert_eq!(desk.titles("news").len(), 1);
 }
+
+/// A teaser is too short to be told from others; its page is not.
+#[test]
+fn a_teaser_finds_its_story_by_its_page() {
+    let desk = Desk::new();
+    let urls = [desk.origin.url("/agency"), desk.origin.url("/feed")];
+    desk.configure(&format!(
+        "[[section]]\nname = \"news\"\nsettle = \"10m\"\n\
+         [[source]]\nname = \"agency\"\nurl = \"{}\"\nsections = [\"news\"]\n\
+         [[source]]\nname = \"wire\"\nurl = \"{}\"\nsections = [\"news\"]\nfull-text = true\n",
+        urls[0], urls[1]
+    ));
+    let story = crate::stories::text(7);
+    let page = |text: &str| {
+        let paragraph = format!("<article><h1>one</h1><p>{text}</p></article>");
+        desk.origin.answer("/one", 200, &[("Content-Type", "text/html")], format!("<!doctype html>{paragraph}"));
+    };
+    let wire = |summary: &str| {
+        desk.origin.answer("/feed", 200, &[], feed(&desk, &[("one", summary)]));
+    };
+    let titles = || {
+        let items = desk.get("/news/feed.json").json()["items"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|item| item["title"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    desk.origin.answer("/agency", 200, &[], feed(&desk, &[("agency", &story)]).replace("tag:f,2026:", "tag:a,2026:"));
+    wire("A teaser.");
+    page(&story);
+    assert_eq!(desk.run(&["update", "agency"]).code, Some(0));
+    assert_eq!(desk.run(&["update", "wire"]).code, Some(0));
+    let daemon = desk.serve();
+    assert_eq!(titles(), ["agency"]);
+    let document = desk.get("/news/atom.xml").text();
+    assert!(["/one", "/agency"].iter().all(|path| document.contains(desk.origin.url(path).as_str())), "{document}");
+
+    // Another teaser for the same page changes nothing; another page makes it a story of its own.
+    wire("Quite another teaser, at last.");
+    assert_eq!(desk.run(&["update", "wire"]).code, Some(0));
+    assert_eq!(titles(), ["agency"]);
+    page(&crate::stories::text(8));
+    wire(&format!("Now it reads quite differently: {SENTENCE}"));
+    assert_eq!(desk.run(&["update", "wire"]).code, Some(0));
+    until("it stands for itself", || (titles().len() == 2).then_some(()));
+    drop(daemon);
+}

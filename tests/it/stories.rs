@@ -17,7 +17,7 @@ fn at(second: i64) -> Time {
 }
 
 /// A text of 120 words that `seed` alone gives.
-fn text(seed: u32) -> String {
+pub fn text(seed: u32) -> String {
     const WORDS: [&str; 32] = [
         "harbour", "council", "minister", "market", "bridge", "engine", "river", "teacher", "village", "signal",
         "winter", "budget", "window", "letter", "garden", "doctor", "station", "captain", "mountain", "silver",

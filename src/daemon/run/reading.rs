@@ -70,6 +70,8 @@ impl Loop {
         if let Some(source) = self.newsdesk.source_of(turn.row).cloned() {
             turn.applied.iter().for_each(|applied| self.dirty.add(&source, applied));
         }
+        let settles = turn.applied.iter().filter_map(|applied| applied.settles);
+        self.settles = self.settles.into_iter().chain(settles).min();
         if !turn.ways.is_empty() {
             return self.polls.go_on(&key, turn.ways, wall());
         }
