@@ -96,7 +96,11 @@ fn configuration(place: &Place) -> (Settings, Vec<Finding>) {
         Found::File { path, .. } => path,
         Found::Nowhere { .. } => {
             let words = "there is none: the defaults hold, and nothing is read";
-            let finding = Finding::doubtful(WHAT, words, "newsdesk add URL begins one; newsdesk check says where");
+            let finding = Finding::doubtful(
+                WHAT,
+                words,
+                "newsdesk --config newsdesk.toml add URL begins one; newsdesk check says where it is looked for",
+            );
             return (config::defaults(&place.locations), vec![finding]);
         }
     };

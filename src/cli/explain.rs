@@ -61,7 +61,7 @@ async fn explain(settings: &Settings, what: &str) -> Result<Option<Explanations>
     let told = told.and_then(|body| serde_json::from_str::<Explanations>(&body).ok());
     // The daemon of another user has its store where we do not look; where there is one here, only the daemon that has
     // it open speaks for it.
-    if !path.exists() || told.as_ref().is_some_and(|told| told.store.as_deref() == Some(path)) {
+    if told.as_ref().is_some_and(|told| told.store.as_deref() == Some(path)) || !super::is_there(path)? {
         return Ok(told.map(|told| Explanations { store: None, ..told }));
     }
     let store = Store::open_read_only(path)?;

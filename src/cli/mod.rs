@@ -113,10 +113,18 @@ enum Failed {
 pub fn main() -> ExitCode {
     crate::daemon::memory::keep();
     let arguments = Arguments::parse();
-    let mut place = Place { config: arguments.config, locations: Locations::from_env(arguments.state.as_deref()) };
-    if !matches!(arguments.verb, Verb::Serve(_)) && Path::new(SYSTEM_SOCKET).exists() {
-        place.locations.admin_socket.get_or_insert_with(|| SYSTEM_SOCKET.into());
-    }
+    let state = arguments.state.as_deref();
+    let locations = if matches!(arguments.verb, Verb::Serve(_)) {
+        Locations::from_env(state)
+    } else {
+        let mut locations = Locations::of_daemon(state, &config::find(arguments.config.as_deref()));
+        // One that may not be looked at is there: asking it says what is missing.
+        if Path::new(SYSTEM_SOCKET).try_exists().unwrap_or(true) {
+            locations.admin_socket.get_or_insert_with(|| SYSTEM_SOCKET.into());
+        }
+        locations
+    };
+    let place = Place { config: arguments.config, locations };
     let result = match arguments.verb {
         Verb::Serve(verb) => serve::run(&place, &verb),
         Verb::Update(verb) => update::run(&place, &verb),
@@ -157,10 +165,32 @@ const CONFIGURATION: u8 = 78;
 const SYSTEM_SOCKET: &str = "/run/newsdesk/admin.sock";
 
 fn is_final(failed: &Failed) -> bool {
-    matches!(
-        failed,
-        Failed::Store(StoreError::Newer { .. }) | Failed::Start(StartError::Store(StoreError::Newer { .. }))
-    )
+    let (Failed::Store(cause) | Failed::Start(StartError::Store(cause))) = failed else { return false };
+    // No other start mends it.
+    matches!(cause, StoreError::Newer { .. } | StoreError::NotAStore { .. })
+}
+
+/// Is there a store? One that may not be looked at is there, and somebody else's.
+fn is_there(store: &Path) -> Result<bool, Failed> {
+    store.try_exists().map_err(|cause| {
+        let words = "newsdesk runs as a service here: ask with sudo, or name another folder with --state";
+        Failed::Refused(format!("{} cannot be looked at: {cause}; {words}", store.display()))
+    })
+}
+
+/// No daemon has it open, and root would leave files in it that its owner could not write any more.
+fn only_its_owner_writes(store: &Path) -> Result<(), Failed> {
+    use std::os::unix::fs::MetadataExt as _;
+    // SAFETY: geteuid(2) cannot fail.
+    let user = unsafe { libc::geteuid() };
+    match store.metadata() {
+        Ok(metadata) if metadata.uid() != user => Err(Failed::Refused(format!(
+            "{} belongs to another user, and no daemon answers that could do it: start it (systemctl start newsdesk), or \
+             be that user",
+            store.display()
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Where the configuration and the state are.

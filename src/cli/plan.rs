@@ -46,7 +46,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
 fn planned(place: &Place, arguments: &Arguments) -> Result<Plan, Failed> {
     let settings = place.settings()?;
     let path = &settings.store.path;
-    if !path.exists() {
+    if !super::is_there(path)? {
         let words = format!("there is no store at {} to look at; name its folder with --state", path.display());
         return Err(Failed::Refused(words));
     }

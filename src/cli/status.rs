@@ -1,7 +1,7 @@
 //! `newsdesk status`: how every source is.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chrono::Utc;
@@ -86,6 +86,13 @@ pub struct Row {
     pub repairs: Vec<String>,
 }
 
+/// Does the daemon that told this speak for the store at `path`? Where there is none, the daemon of another user, as under
+/// systemd, has its own where we do not look.
+pub(super) fn is_of(told: &str, path: &Path) -> bool {
+    let report: Option<Report> = serde_json::from_str(told).ok();
+    report.is_some_and(|told| told.store.as_deref() == Some(path)) || !path.try_exists().unwrap_or(true)
+}
+
 pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let settings = place.settings()?;
     let path = &settings.store.path;
@@ -94,7 +101,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
         let told = told.and_then(|body| serde_json::from_str::<Report>(&body).ok());
         // The daemon of another user, as under systemd, has its store where we do not look; where there is one here, only
         // the daemon that has it open speaks for it.
-        if !path.exists() || told.as_ref().is_some_and(|told| told.store.as_deref() == Some(path)) {
+        if told.as_ref().is_some_and(|told| told.store.as_deref() == Some(path)) || !super::is_there(path)? {
             return Ok::<_, Failed>(told);
         }
         Ok(Some(report(&settings, &Store::open_read_only(path)?).await?))

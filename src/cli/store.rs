@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Failed, Place, print_json, status};
-use crate::daemon::control;
-use crate::store::{Store, upkeep};
+use crate::daemon::{chain, control};
+use crate::store::{Store, StoreError, upkeep};
 
 /// Copy the store, or check it; the daemon may go on
 #[derive(Debug, Args)]
@@ -20,7 +20,8 @@ Examples:
   newsdesk store check
 
 To go back to a copy: stop the daemon, put the copy in the place of newsdesk.db in the state directory, remove
-newsdesk.db-wal and newsdesk.db-shm beside it, start the daemon.")]
+newsdesk.db-wal and newsdesk.db-shm beside it, give it to the user of the others there
+(chown --reference=.), start the daemon.")]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -73,7 +74,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
 /// Ours, or that of the daemon that answers: under systemd it is where we would not look.
 fn path(place: &Place) -> Result<PathBuf, Failed> {
     let settings = place.settings()?;
-    if settings.store.path.exists() {
+    if super::is_there(&settings.store.path)? {
         return Ok(settings.store.path);
     }
     let told = super::runtime()?.block_on(control::status(&settings.server.admin));
@@ -105,7 +106,11 @@ fn backup(path: &Path, arguments: &Backup) -> Result<ExitCode, Failed> {
 
 fn check(path: &Path, arguments: &Check) -> Result<ExitCode, Failed> {
     let (problems, entries) = super::runtime()?.block_on(async {
-        let store = Store::open_read_only(path)?;
+        let store = match Store::open_read_only(path) {
+            // So damaged that nothing of it can be read: that is an answer, too.
+            Err(damaged @ StoreError::NotAStore { .. }) => return Ok((vec![chain(&damaged)], None)),
+            store => store?,
+        };
         let problems = store.problems().await?;
         let entries = if problems.is_empty() { Some(store.count_entries().await?) } else { None };
         Ok::<_, Failed>((problems, entries))

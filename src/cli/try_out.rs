@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{Failed, Place, print, print_json};
+use crate::config::settings::{self, SectionLine, Source};
 use crate::config::{self, Settings};
 use crate::daemon::chain;
 use crate::daemon::search::discover;
 use crate::fetch::http::{Door, Request};
-use crate::model::Time;
+use crate::model::{Stated, Time};
 use crate::normalize::{self, Context, File, Refreshed, clean, neutral};
 use crate::parse::article::{self, Article, Line, LineUse};
 use crate::parse::plain::Vocabulary;
@@ -32,7 +33,8 @@ Examples:
   newsdesk try --json *.xml > documents.jsonl
   newsdesk try --content-type 'text/xml; charset=koi8-r' --base https://example.org/ feed.xml
 
-Sections, origins and rules are those of the configuration, if one is found. Nothing is stored.
+Sections, origins and rules are those of the configuration, if one is found; a file in the folder of a
+source, or its address, is read as that source's. Nothing is stored.
 Exit status: 1 if a document is neither a feed nor an article.")]
 pub struct Arguments {
     /// Files or URLs
@@ -58,7 +60,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let mut bad = false;
     for name in &arguments.documents {
         match reader.read(name) {
-            Ok(tried) if arguments.json => print_json(&tried.json())?,
+            Ok(tried) if arguments.json => print_json(&tried.json(&reader))?,
             Ok(tried) => print(&tried.words(&reader))?,
             Err(cause) => {
                 eprintln!("{name}: {}", chain(&*cause));
@@ -82,6 +84,8 @@ struct Reader<'a> {
 /// One document, read as the daemon would.
 struct Tried {
     name: String,
+    /// The source that it is a document of, else itself.
+    source: String,
     /// The feed that stood on a web page of that name, and the others there.
     found: Option<(Url, Vec<Url>)>,
     neutral: Value,
@@ -138,11 +142,29 @@ impl<'a> Reader<'a> {
         Ok(Tried { found: on_page, ..self.feed(name, found.feed) })
     }
 
+    /// The source that brings this document: its folder, or its address.
+    fn source_of(&self, name: &str) -> Option<(&'a Source, String)> {
+        let file = Path::new(name).canonicalize().ok();
+        let url = Url::parse(name).ok();
+        self.settings.sources.iter().find_map(|source| {
+            let path = match &source.place {
+                settings::Place::Feed(feed) => (url.as_ref() == Some(feed)).then(String::new),
+                settings::Place::Folder(root) => {
+                    let path = file.as_ref()?.strip_prefix(root.canonicalize().ok()?).ok()?;
+                    path.to_str().map(str::to_owned)
+                }
+            };
+            Some((&**source, path?))
+        })
+    }
+
     fn feed(&self, name: &str, feed: parse::ParsedFeed) -> Tried {
         let neutral = neutral::neutral(&feed);
-        let context = Context { source: name, feed_url: None, file: None, ..self.context(name) };
+        let source = self.source_of(name).map_or(name, |(source, _)| &*source.name);
+        let context = Context { source, feed_url: None, file: None, ..self.context(name) };
         Tried {
             name: name.to_owned(),
+            source: source.to_owned(),
             found: None,
             neutral,
             article: None,
@@ -150,7 +172,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn context(&self, name: &'a str) -> Context<'a> {
+    fn context<'b>(&'b self, name: &'b str) -> Context<'b> {
         Context {
             source: name,
             feed_url: None,
@@ -161,14 +183,16 @@ impl<'a> Reader<'a> {
     }
 
     fn read_article(&self, name: &str, bytes: &[u8]) -> Result<Tried, Cause> {
-        let path = Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
+        let source = self.source_of(name);
+        let alone = Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
+        let path = source.as_ref().map_or(alone, |(_, path)| path);
         let limits = Limits::default();
         let options = article::Options {
             path,
             vocabulary: &self.vocabulary,
-            section_line: parse::plain::SectionLine::Auto,
+            section_line: source.as_ref().map_or(SectionLine::Auto, |(source, _)| source.section_line),
             residue: &self.settings.residue,
-            full_text: false,
+            full_text: source.as_ref().is_some_and(|(source, _)| source.full_text),
             limits: &limits,
         };
         let Article { feed, lines, warnings, .. } = article::read(bytes, &options)?;
@@ -176,19 +200,24 @@ impl<'a> Reader<'a> {
         let file = File {
             path,
             date: article::date_in_name(path).unwrap_or(modified.trunc_subsecs(0).min(self.now)),
-            section: None,
+            section: self.vocabulary.of_folder(path),
             now: self.now,
         };
         let mut neutral = neutral::neutral(&feed);
         let dropped = lines.iter().filter(|line| line.used == LineUse::Dropped && !line.text.trim().is_empty());
         neutral["dropped"] = dropped.map(|line| line.text.trim().to_owned()).collect();
-        let refreshed = normalize::document(feed, &Context { file: Some(&file), ..self.context(name) });
-        Ok(Tried { name: name.to_owned(), found: None, neutral, article: Some((lines, warnings)), refreshed })
+        let source = source.as_ref().map_or(name, |(source, _)| &*source.name);
+        let refreshed = normalize::document(feed, &Context { file: Some(&file), ..self.context(source) });
+        let (name, source) = (name.to_owned(), source.to_owned());
+        Ok(Tried { name, source, found: None, neutral, article: Some((lines, warnings)), refreshed })
     }
 
-    fn sections(&self, source: &str, stated: &crate::model::Stated) -> Vec<String> {
-        let placed = self.placer.place(source, &mut stated.clone(), self.now);
-        placed.sections.into_iter().filter(|name| !name.is_empty()).collect()
+    /// The entry as it would be published, and where: by the rules that saw it, in words.
+    fn placed(&self, source: &str, stated: &Stated) -> (Stated, Vec<String>, Vec<String>) {
+        let mut stated = stated.clone();
+        let placement = self.placer.place(source, &mut stated, self.now);
+        let sections = placement.sections.into_iter().filter(|name| !name.is_empty());
+        (stated, sections.collect(), placement.steps)
     }
 }
 
@@ -203,7 +232,7 @@ fn read_file(name: &str, most: u64) -> Result<Vec<u8>, Cause> {
 }
 
 impl Tried {
-    fn json(&self) -> Value {
+    fn json(&self, reader: &Reader<'_>) -> Value {
         let mut value = self.neutral.clone();
         value["document"] = json!(self.name);
         if let Some((found, others)) = &self.found {
@@ -213,7 +242,7 @@ impl Tried {
         if let Some((_, warnings)) = &self.article {
             value["warnings"] = json!(warnings);
             let entries = self.refreshed.entries.iter();
-            value["sections"] = entries.flat_map(|entry| entry.stated.sections.clone()).collect();
+            value["sections"] = entries.flat_map(|entry| reader.placed(&self.source, &entry.stated).1).collect();
             let origin = self.refreshed.entries.first().and_then(|entry| entry.stated.origin.as_ref());
             value["origin"] = origin.map_or(Value::Null, |origin| json!({ "name": origin.title, "link": origin.link }));
         }
@@ -233,14 +262,15 @@ impl Tried {
         }
         text.push('\n');
         for entry in &self.refreshed.entries {
-            let stated = &entry.stated;
+            let (stated, sections, steps) = reader.placed(&self.source, &entry.stated);
             text.push_str(&format!("\n  {}\n", if stated.title.is_empty() { "(no title)" } else { &stated.title }));
             let mut row = |name: &str, value: String| {
                 if !value.is_empty() {
                     text.push_str(&format!("    {name:<9} {value}\n"));
                 }
             };
-            row("sections", reader.sections(&self.name, stated).join(", "));
+            row("sections", sections.join(", "));
+            row("because", steps.join("; "));
             row("link", stated.link.clone().unwrap_or_default());
             let date = stated.published.or(stated.updated);
             row("date", date.or(entry.fallback_date).map(|date| date.to_rfc3339()).unwrap_or_default());

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::logs::{self, Style};
-use super::{Failed, Place, print_json};
+use super::{Failed, Place, print_json, status};
 use crate::config::settings::AdminAddress;
 use crate::config::{Complaint, Complaints, Settings};
 use crate::daemon::control::{self, SourceReport, UpdateReport};
@@ -29,8 +29,8 @@ A running daemon is asked to do it; without one the store is opened here.")]
 pub struct Arguments {
     /// Names of sources [default: all]
     sources: Vec<String>,
-    /// Withdraw the articles of files that are missing, however many they are
-    #[arg(long)]
+    /// Withdraw the articles of files that are missing from these sources, however many they are
+    #[arg(long, requires = "sources")]
     confirm_missing: bool,
     /// One JSON object on stdout
     #[arg(long)]
@@ -82,10 +82,11 @@ enum Who {
 
 async fn update(settings: Settings, arguments: &Arguments) -> Result<(UpdateReport, Who), Failed> {
     let admin = settings.server.admin.clone();
-    // The daemon of another user, as under systemd, has its store where we do not look: no second one is begun then.
-    if !settings.store.path.exists() && control::status(&admin).await.is_some() {
+    // What has it open is asked first: root may open any store, and that of a service is not root's to write.
+    if control::status(&admin).await.is_some_and(|told| status::is_of(&told, &settings.store.path)) {
         return ask(&admin, arguments).await;
     }
+    super::only_its_owner_writes(&settings.store.path)?;
     match Newsdesk::open(settings).await {
         Ok(newsdesk) => {
             let (stop_sender, stop) = watch::channel(false);

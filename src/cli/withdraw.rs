@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failed, Place, print_json};
+use super::{Failed, Place, print_json, status};
 use crate::daemon::control::{self, AskError};
 use crate::daemon::withdraw::{self, WithdrawReport};
 use crate::daemon::{Newsdesk, StartError};
@@ -46,10 +46,10 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let wish = Withdraw { what: arguments.what.clone(), path, undo: arguments.undo, all: arguments.all };
     let admin = settings.server.admin.clone();
     let report = super::runtime()?.block_on(async {
-        // The daemon of another user, as under systemd, has its store where we do not look.
-        if !settings.store.path.exists() && control::status(&admin).await.is_some() {
+        if control::status(&admin).await.is_some_and(|told| status::is_of(&told, &settings.store.path)) {
             return asked(control::ask(&admin, "POST", &wish.query()).await?);
         }
+        super::only_its_owner_writes(&settings.store.path)?;
         match Newsdesk::open(settings).await {
             Ok(newsdesk) => Ok(withdraw::withdraw(newsdesk, &wish).await?),
             Err(StartError::Store(StoreError::InUse { .. })) => {

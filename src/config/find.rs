@@ -27,6 +27,11 @@ impl Found {
     }
 }
 
+/// Where the unit of the system keeps its store, and its credentials.
+const SYSTEM_STATE: &str = "/var/lib/newsdesk";
+const SYSTEM_CREDENTIALS: &str = "/run/credentials/newsdesk.service";
+const SYSTEM_CONFIG: &str = "/etc/newsdesk/newsdesk.toml";
+
 /// Folders that the configuration takes as given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locations {
@@ -43,6 +48,13 @@ impl Locations {
     /// `--state`, else `$STATE_DIRECTORY`, `$XDG_STATE_HOME/newsdesk`, `~/.local/state/newsdesk`.
     pub fn from_env(state: Option<&Path>) -> Locations {
         locations(state, &environment)
+    }
+
+    /// The same for whoever asks about a daemon instead of being one: where the configuration is that of the system, and
+    /// the unit has run, its store and credentials are meant, not a second store in the home of whoever asks.
+    pub fn of_daemon(state: Option<&Path>, config: &Found) -> Locations {
+        // A link into a folder that only root can enter: it is there all the same.
+        locations_of_daemon(state, config, &environment, &|path| path.symlink_metadata().is_ok())
     }
 }
 
@@ -78,7 +90,7 @@ fn find_among(explicit: Option<&Path>, env: Environment<'_>, exists: &dyn Fn(&Pa
     if let Some(dir) = xdg(env, "XDG_CONFIG_HOME", ".config") {
         candidates.push((dir.join("newsdesk/newsdesk.toml"), "$XDG_CONFIG_HOME"));
     }
-    candidates.push((PathBuf::from("/etc/newsdesk/newsdesk.toml"), "/etc"));
+    candidates.push((PathBuf::from(SYSTEM_CONFIG), "/etc"));
     match candidates.iter().find(|(path, _)| exists(path)) {
         Some((path, by)) => Found::File { path: path.clone(), by },
         None => Found::Nowhere { looked_for: candidates.into_iter().map(|(path, _)| path).collect() },
@@ -90,12 +102,30 @@ fn locations(state: Option<&Path>, env: Environment<'_>) -> Locations {
     let from_home = || xdg(env, "XDG_STATE_HOME", ".local/state").map(|dir| dir.join("newsdesk"));
     let state_dir = state.map(Path::to_path_buf).or_else(from_systemd).or_else(from_home);
     Locations {
-        state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/newsdesk")),
+        state_dir: state_dir.unwrap_or_else(|| PathBuf::from(SYSTEM_STATE)),
         credentials_dir: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         admin_socket: env("RUNTIME_DIRECTORY")
             .and_then(|dirs| std::env::split_paths(&dirs).next())
             .map(|dir| dir.join("admin.sock")),
     }
+}
+
+fn locations_of_daemon(
+    state: Option<&Path>,
+    config: &Found,
+    env: Environment<'_>,
+    exists: &dyn Fn(&Path) -> bool,
+) -> Locations {
+    let mut found = locations(state, env);
+    let stated = state.is_some() || env("STATE_DIRECTORY").is_some();
+    if config.path() == Some(Path::new(SYSTEM_CONFIG)) && exists(Path::new(SYSTEM_STATE)) {
+        if !stated {
+            found.state_dir = SYSTEM_STATE.into();
+        }
+        let credentials = Path::new(SYSTEM_CREDENTIALS);
+        found.credentials_dir = found.credentials_dir.or_else(|| exists(credentials).then(|| credentials.into()));
+    }
+    found
 }
 
 /// The XDG base directory specification: a relative value is to be ignored.
@@ -129,6 +159,26 @@ mod tests {
         check(&[("CONFIGURATION_DIRECTORY", "/a")], &all, Some("config/newsdesk.toml"));
         check(&[("NEWSDESK_CONFIG", "/missing")], &all, Some("/missing"));
         check(&[], &[], None);
+    }
+
+    #[test]
+    fn who_asks_about_the_daemon_of_the_system_means_its_store() {
+        let root = [("HOME", "/root")];
+        let system = Found::File { path: SYSTEM_CONFIG.into(), by: "/etc" };
+        let own = Found::File { path: "my.toml".into(), by: "--config" };
+        let check = |state: Option<&str>, config: &Found, set: &[(&str, &str)], there: &[&str], expected: &str| {
+            let exists = |path: &Path| there.iter().any(|known| path == Path::new(known));
+            let found = locations_of_daemon(state.map(Path::new), config, &env(set), &exists);
+            assert_eq!(found.state_dir, Path::new(expected), "{state:?} {config:?} {set:?} {there:?}");
+            found.credentials_dir
+        };
+        let both = [SYSTEM_STATE, SYSTEM_CREDENTIALS];
+        assert_eq!(check(None, &system, &root, &both, SYSTEM_STATE), Some(SYSTEM_CREDENTIALS.into()));
+        assert_eq!(check(None, &system, &root, &both[..1], SYSTEM_STATE), None);
+        check(None, &system, &root, &[], "/root/.local/state/newsdesk");
+        check(None, &own, &root, &both, "/root/.local/state/newsdesk");
+        check(Some("/other"), &system, &root, &both, "/other");
+        check(None, &system, &[("STATE_DIRECTORY", "/unit")], &both, "/unit");
     }
 
     #[test]

@@ -42,8 +42,11 @@ use waiting::Waiting;
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// What is under way when the word to stop comes gets this long.
-const DRAIN: Duration = Duration::from_secs(8);
+/// What is under way when the word to stop comes gets this long; what it brought is published then, within ten seconds
+/// of the word in all.
+const DRAIN: Duration = Duration::from_secs(3);
+/// The publications of the end. What is not through by then is stored, and live with the next start.
+const LAST_PUBLICATIONS: Duration = Duration::from_secs(4);
 /// Words to the hub that are not through by then are lost: subscribers poll.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -410,7 +413,7 @@ impl Loop {
     /// A refresh that panicked is a defect of ours: it is named, the others go on, the source is asked again in an hour.
     fn panicked(&mut self, panicked: &JoinError) {
         let Some(Task { source: name, .. }) = self.tasks.remove(&panicked.id()) else { return };
-        tracing::error!(source = %name, "its refresh panicked, please report this: {panicked}");
+        tracing::error!(source = %name, stage = "refresh", "its refresh panicked, please report this: {panicked}");
         let now = now();
         self.polls.finished(&name, None, wall());
         if self.folders.contains_key(&name) {
@@ -484,16 +487,15 @@ impl Loop {
         }
         self.running.abort_all();
         self.reading.turns.abort_all();
-        if self.publishing.is_some() {
-            let done = published(&mut self.publishing).await;
-            self.published(done);
-        }
-        if !self.dirty.is_empty() {
+        // A service manager does not wait; whoever asked for an update does.
+        let last = Instant::now() + if self.once { Duration::from_hours(24) } else { LAST_PUBLICATIONS };
+        self.publication_ends(last).await;
+        if self.publishing.is_none() && !self.dirty.is_empty() {
             self.start_publication();
-            let done = published(&mut self.publishing).await;
-            self.published(done);
+            self.publication_ends(last).await;
         }
-        if self.dirty.is_empty()
+        if self.publishing.is_none()
+            && self.dirty.is_empty()
             && self.running.is_empty()
             && self.reload.is_idle()
             && let Err(cause) = self.newsdesk.mark_all_published().await
@@ -502,6 +504,19 @@ impl Loop {
         }
         let spoken = async { while self.aside.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, spoken).await;
+    }
+
+    /// The publication under way, if one is, until it is done or it is too late.
+    async fn publication_ends(&mut self, last: Instant) {
+        if self.publishing.is_none() {
+            return;
+        }
+        match tokio::time::timeout_at(last, published(&mut self.publishing)).await {
+            Ok(done) => self.published(done),
+            Err(_) => {
+                tracing::warn!(stage = "publish", "no time is left to publish the last changes: the next start does");
+            }
+        }
     }
 }
 

@@ -318,7 +318,17 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if found > 0 && found < known {
         let copy = format!("{}.before-schema-{known}", path.display());
         if !Path::new(&copy).exists() {
-            connection.execute("VACUUM INTO ?1", [&copy])?;
+            // A start that is killed here leaves no half of a copy under its name.
+            let partial = format!("{copy}.partial");
+            let failed =
+                |cause: std::io::Error| StoreError::Open { path: partial.clone().into(), cause: Box::new(cause) };
+            match std::fs::remove_file(&partial) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(failed(cause)),
+                Ok(()) | Err(_) => {}
+            }
+            connection.execute("VACUUM INTO ?1", [&partial])?;
+            std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(failed)?;
+            std::fs::rename(&partial, &copy).map_err(failed)?;
         }
     }
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {

@@ -1,6 +1,7 @@
 //! Upkeep: how large the store is, whether it is sound, and a copy of it, all beside a running daemon.
 
 use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -111,6 +112,10 @@ pub fn backup(path: &Path, to: &Path) -> Result<Copied, BackupError> {
 fn copy(path: &Path, partial: &Path) -> Result<u64, BackupError> {
     let failed = |cause| BackupError::Copy { path: partial.to_owned(), cause };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // Private feeds and the secrets of subscribers stand in it: an empty file that its owner alone may read is filled.
+    let mut closed = File::options();
+    closed.write(true).create_new(true).mode(0o600);
+    closed.open(partial).map_err(|cause| BackupError::Write { path: partial.to_owned(), cause })?;
     let store = Connection::open_with_flags(path, flags).map_err(failed)?;
     store.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
     // One read transaction: writers go on, and the backup interface's beginning anew at every write is avoided.

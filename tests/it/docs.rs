@@ -133,6 +133,7 @@ fn commands_of_newsdesk_do_what_they_are_shown_for() {
             ("backup FILE", "backup copy.db"),
             ("--config NEW", "--config new.toml"),
             ("NAME", "feed"),
+            ("missing SOURCE", "missing feed"),
             ("https://example.org/feed.xml", &format!("{url}/feed")),
             ("https://example.org/", &format!("{url}/page")),
             ("/etc/newsdesk/", ""),

@@ -98,6 +98,8 @@ fn a_backup_is_whole_beside_a_running_daemon_and_can_be_gone_back_to() {
     let ran = desk.run(&["store", "backup", "--json", copy]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!((&ran.json()["entries"], &ran.json()["file"]), (&2.into(), &copy.into()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(copy).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "secrets of subscribers stand in it");
     let again = desk.run(&["store", "backup", copy]);
     assert_eq!(again.code, Some(1));
     again.says(&["exists", "replaces nothing"]);

@@ -261,7 +261,7 @@ fn what_is_no_store_is_left_alone_and_named() {
     desk.write("state/newsdesk.db", &words);
     for verb in ["serve", "update", "status"] {
         let ran = desk.run(&[verb]);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert_eq!(ran.code, Some(78), "{ran:?}");
         ran.says(&["newsdesk.db", "no store of newsdesk", "move it away"]);
     }
     assert_eq!(std::fs::read_to_string(desk.path("state/newsdesk.db")).unwrap(), words);

@@ -209,6 +209,32 @@ fn try_shows_what_would_become_of_an_article() {
     assert!(!Path::new(&desk.path("state/newsdesk.db")).exists(), "nothing is stored");
 }
 
+/// A file in the folder of a source is read as that source reads it, a file beside it for itself.
+#[test]
+fn try_reads_an_article_as_its_source_does() {
+    let desk = Desk::new();
+    desk.configure(
+        "[[section]]\nname = \"news\"\n[[section]]\nname = \"politics\"\n[[section]]\nname = \"world\"\n\
+         [[source]]\nname = \"desk\"\nfolder = \"articles\"\nsections = [\"news\"]\nsection-line = \"never\"\n\
+         rules = [{ when = { title = \"A draft\" }, then = { drop = true } },\n\
+         { when = { title = \"Politics\" }, then = { set-title = { matches = \"^.*$\", with = \"The port\" } } }]\n",
+    );
+    let article = "Politics\n\nThe harbour reopens\n\nIt was closed for nine years and is open again.\n";
+    desk.write("articles/world/harbour.txt", article);
+    desk.write("harbour.txt", article);
+    desk.write("articles/draft.md", "---\ntitle: A draft\n---\nNot yet.\n");
+    let ran = desk.run(&["try", "articles/world/harbour.txt"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    println!("{}", ran.out);
+    assert_eq!(
+        desk.run(&["try", "--json", "articles/world/harbour.txt"]).json()["sections"],
+        serde_json::json!(["news", "world"])
+    );
+    assert_eq!(desk.run(&["try", "--json", "harbour.txt"]).json()["sections"], serde_json::json!(["politics"]));
+    assert_eq!(desk.run(&["try", "--json", "articles/draft.md"]).json()["sections"], serde_json::json!([]));
+    assert!(desk.run(&["try", "articles/draft.md"]).out.contains("rule 1 of source desk dropped it"));
+}
+
 #[test]
 fn try_names_what_is_no_feed_and_goes_on() {
     let desk = desk();

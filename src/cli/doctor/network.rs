@@ -137,13 +137,23 @@ async fn health(address: &str) -> Option<String> {
     tokio::time::timeout(PATIENCE, exchange).await.ok().flatten()
 }
 
+/// A web server that serves the folder has the feed and no health to tell of.
+async fn is_mirror(door: &Door, feed: &url::Url, most_bytes: u64) -> bool {
+    match tokio::time::timeout(PATIENCE, door.get(Request::feed(feed, most_bytes))).await {
+        Ok(Ok(Answer::Document(document))) => document.body.windows(8).any(|part| part == b"newsdesk"),
+        Ok(Ok(_) | Err(_)) | Err(_) => false,
+    }
+}
+
 /// Does the public address lead to a newsdesk?
 async fn reachable(settings: &Settings) -> Finding {
     const WHAT: &str = "public address";
     let Some(base) = &settings.site.url else {
         return Finding::skipped(WHAT, "[site] url is not set");
     };
-    let Ok(url) = base.join("healthz") else { return Finding::skipped(WHAT, "[site] url is no base") };
+    let (Ok(url), Ok(feed)) = (base.join("healthz"), base.join(crate::render::ATOM)) else {
+        return Finding::skipped(WHAT, "[site] url is no base");
+    };
     let door = match Door::new(&settings.fetch, settings.site.contact.as_deref()) {
         Ok(door) => door,
         Err(cause) => return Finding::wrong(WHAT, chain(&cause), "nothing remote can be asked before that is mended"),
@@ -152,6 +162,9 @@ async fn reachable(settings: &Settings) -> Finding {
     match tokio::time::timeout(PATIENCE, door.get(Request::feed(&url, MOST_BYTES))).await {
         Ok(Ok(Answer::Document(document))) if *document.body == *b"ok\n" => {
             Finding::well(WHAT, format!("{base} leads to a newsdesk"))
+        }
+        _ if settings.publish.folder.is_some() && is_mirror(&door, &feed, settings.fetch.max_body).await => {
+            Finding::well(WHAT, format!("{base} leads to a mirror of newsdesk"))
         }
         Ok(Ok(_)) => Finding::wrong(WHAT, format!("{base} leads to something else"), pass_on),
         Ok(Err(cause)) if chain(&cause).contains("allow-networks") => {

@@ -182,7 +182,7 @@ fn judge_unit(properties: &str) -> Finding {
         }
         ("active" | "reloading", _) => {
             let words = format!("newsdesk.service runs, but was started anew {restarts} times by itself");
-            Finding::doubtful(WHAT, words, "journalctl -u newsdesk -p warning says why")
+            Finding::doubtful(WHAT, words, "journalctl -u newsdesk -n 200 says why")
         }
         ("failed", "78") => {
             let words = "newsdesk.service does not start: its configuration is refused";

@@ -56,7 +56,7 @@ impl Newsdesk {
                     .await;
             }
         };
-        let missing = read.missing(wish);
+        let missing = read.missing(&source.name, wish);
         if missing.is_some() {
             read.vanished.clear();
         }
@@ -230,7 +230,7 @@ impl Newsdesk {
         let file = File {
             path: &found.path,
             date: article::date_in_name(&found.path).unwrap_or(modified),
-            section: self.section_of_folder(&found.path),
+            section: self.vocabulary.of_folder(&found.path),
             now,
         };
         let context = Context {
@@ -241,12 +241,6 @@ impl Newsdesk {
             file: Some(&file),
         };
         Ok((normalize::document(article.feed, &context), article.files))
-    }
-
-    /// The innermost sub-folder that is named like a section.
-    fn section_of_folder(&self, path: &str) -> Option<&str> {
-        let (folders, _) = path.rsplit_once('/')?;
-        folders.rsplit('/').find_map(|name| self.vocabulary.resolve(name))
     }
 }
 
@@ -277,14 +271,14 @@ impl FolderRead {
     }
 
     /// Why nothing is withdrawn although files are missing; `None`: they may go.
-    fn missing(&self, wish: Wish) -> Option<String> {
+    fn missing(&self, source: &str, wish: Wish) -> Option<String> {
         let gone = self.vanished.len();
         let emptied = self.found == 0 && self.known > 0;
         if gone == 0 || wish.confirm_missing || !(emptied || (gone > MANY && gone * 10 > self.known)) {
             return None;
         }
         Some(format!(
-            "{gone} of {} files are missing, which looks like a folder that was not mounted: nothing was withdrawn. Bring them back, or, if they are meant to go, run: newsdesk update --confirm-missing",
+            "{gone} of {} files are missing, which looks like a folder that was not mounted: nothing was withdrawn. Bring them back, or, if they are meant to go, run: newsdesk update --confirm-missing {source:?}",
             self.known
         ))
     }

@@ -105,7 +105,7 @@ impl Loop {
             }
         };
         if !changed.is_empty() {
-            tracing::info!("published {} documents", changed.len());
+            tracing::info!(stage = "publish", "published {} documents", changed.len());
         }
         self.newsdesk.hub_hushed(changed.iter().filter(|path| !told.contains(path)).cloned().collect());
         if !told.is_empty() {

@@ -100,7 +100,7 @@ impl Loop {
         }
         match &refreshing.result {
             Ok(done) => {
-                tracing::info!(source = %source.name, "{}", done.words);
+                tracing::info!(source = %source.name, stage = "push", "{}", done.words);
                 self.dirty.add(source, &done.applied);
                 if !done.applied.withdrawn.is_empty() {
                     self.tombstones_follow();

@@ -19,11 +19,11 @@ impl Loop {
             }
             Ok(done) => {
                 if self.failing.remove(name).is_some() {
-                    tracing::info!(source = %name, "well again: {}", done.words);
+                    tracing::info!(source = %name, stage = "refresh", "well again: {}", done.words);
                 } else if done.applied.sections.is_empty() {
                     tracing::debug!(source = %name, "{}", done.words);
                 } else {
-                    tracing::info!(source = %name, "{}", done.words);
+                    tracing::info!(source = %name, stage = "refresh", "{}", done.words);
                 }
             }
             Err(error) => {

@@ -50,6 +50,12 @@ impl Vocabulary {
         self.longest(&words).filter(|(count, _)| *count == words.len()).map(|(_, section)| section)
     }
 
+    /// The section that the innermost folder of a path is named like, if one of them is.
+    pub fn of_folder(&self, path: &str) -> Option<&str> {
+        let (folders, _) = path.rsplit_once('/')?;
+        folders.rsplit('/').find_map(|name| self.resolve(name))
+    }
+
     /// The longest phrase that `words` begin with: how many words it takes, and its section's name.
     pub(super) fn longest(&self, words: &[&str]) -> Option<(usize, &str)> {
         let phrases = self.phrases.get(&fold(words.first()?))?;
