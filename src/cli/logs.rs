@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal as _;
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use tracing_journald::{Priority, PriorityMappings};
@@ -19,6 +20,18 @@ pub enum Style {
     Json,
 }
 
+/// Events go where programs read them: as JSON, or as fields of the journal.
+static FOR_PROGRAMS: AtomicBool = AtomicBool::new(false);
+
+/// Why this process ends: an event where programs read the log, plain words on stderr anywhere else.
+pub fn last_words(stage: &str, words: &str) {
+    if FOR_PROGRAMS.load(Ordering::Relaxed) {
+        tracing::error!(stage, "{words}");
+    } else {
+        eprintln!("{words}");
+    }
+}
+
 /// Write events to stderr. `NEWSDESK_LOG` names levels, as in `debug` or `newsdesk=debug,warn`.
 pub fn start(style: Style) {
     let filter = EnvFilter::try_from_env("NEWSDESK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -28,6 +41,7 @@ pub fn start(style: Style) {
     let native = if journal && style == Style::Text { tracing_journald::layer().ok() } else { None };
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let events = tracing_subscriber::registry().with(filter);
+    FOR_PROGRAMS.store(style == Style::Json || native.is_some(), Ordering::Relaxed);
     // A second subscriber in one process can only come from a test; the first one stays.
     let _ = match (style, native) {
         (Style::Json, _) => events.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),

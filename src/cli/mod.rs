@@ -149,11 +149,11 @@ pub fn main() -> ExitCode {
         // The reader of a pipe may stop early: that is no failure of ours.
         Err(Failed::Output(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failed::Configuration(complaints)) => {
-            eprintln!("{complaints}");
+            logs::last_words("configuration", &complaints.to_string());
             ExitCode::from(CONFIGURATION)
         }
         Err(failed) => {
-            eprintln!("newsdesk: {}", crate::daemon::chain(&failed));
+            logs::last_words("start", &format!("newsdesk: {}", crate::daemon::chain(&failed)));
             ExitCode::from(if is_final(&failed) { CONFIGURATION } else { 1 })
         }
     }
@@ -212,6 +212,17 @@ impl Place {
             Found::Nowhere { .. } => Ok(config::defaults(&self.locations)),
         }
     }
+}
+
+/// On a terminal, while something takes long; nothing elsewhere.
+fn spinner(what: String) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner();
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(what);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failed> {

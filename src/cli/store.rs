@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Failed, Place, print_json, status};
@@ -86,12 +84,7 @@ fn path(place: &Place) -> Result<PathBuf, Failed> {
 }
 
 fn backup(path: &Path, arguments: &Backup) -> Result<ExitCode, Failed> {
-    let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        spinner.set_style(style);
-    }
-    spinner.set_message(format!("copying {}", path.display()));
-    spinner.enable_steady_tick(Duration::from_millis(200));
+    let spinner = super::spinner(format!("copying {}", path.display()));
     let copied = upkeep::backup(path, &arguments.file);
     spinner.finish_and_clear();
     let copied = copied?;
@@ -105,7 +98,8 @@ fn backup(path: &Path, arguments: &Backup) -> Result<ExitCode, Failed> {
 }
 
 fn check(path: &Path, arguments: &Check) -> Result<ExitCode, Failed> {
-    let (problems, entries) = super::runtime()?.block_on(async {
+    let spinner = super::spinner(format!("reading {}", path.display()));
+    let looked = super::runtime()?.block_on(async {
         let store = match Store::open_read_only(path) {
             // So damaged that nothing of it can be read: that is an answer, too.
             Err(damaged @ StoreError::NotAStore { .. }) => return Ok((vec![chain(&damaged)], None)),
@@ -114,7 +108,9 @@ fn check(path: &Path, arguments: &Check) -> Result<ExitCode, Failed> {
         let problems = store.problems().await?;
         let entries = if problems.is_empty() { Some(store.count_entries().await?) } else { None };
         Ok::<_, Failed>((problems, entries))
-    })?;
+    });
+    spinner.finish_and_clear();
+    let (problems, entries) = looked?;
     if arguments.json {
         print_json(&json!({ "store": path, "sound": problems.is_empty(), "problems": problems, "entries": entries }))?;
     } else if let Some(entries) = entries {

@@ -106,7 +106,10 @@ async fn ask(admin: &AdminAddress, arguments: &Arguments) -> Result<(UpdateRepor
     if arguments.confirm_missing {
         query.append_pair("confirm-missing", "1");
     }
-    let body = control::ask(admin, "POST", &query.finish()).await?;
+    let spinner = super::spinner("the running daemon refreshes".to_owned());
+    let body = control::ask(admin, "POST", &query.finish()).await;
+    spinner.finish_and_clear();
+    let body = body?;
     let unreadable = |cause: serde_json::Error| control::AskError::Refused(cause.to_string());
     Ok((serde_json::from_str(&body).map_err(unreadable)?, Who::TheDaemon))
 }

@@ -33,6 +33,7 @@ pub mod withdraw;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -350,9 +351,11 @@ fn hubs(settings: &Settings, base: &Url) -> Vec<String> {
     }
 }
 
-/// Base of every link: `[site] url`, else the listen address.
+/// Base of every link: `[site] url`, else the listen address, or this machine where that is every address.
 fn base(settings: &Settings) -> Url {
-    let listen = || Url::parse(&format!("http://{}/", settings.server.listen)).ok();
+    let every = settings.server.listen.parse::<SocketAddr>().ok().filter(|address| address.ip().is_unspecified());
+    let host = every.map_or(settings.server.listen.clone(), |address| format!("localhost:{}", address.port()));
+    let listen = || Url::parse(&format!("http://{host}/")).ok();
     let fallback = || Url::parse("http://127.0.0.1:8080/").unwrap_or_else(|_| unreachable!("a constant that parses"));
     settings.site.url.clone().or_else(listen).unwrap_or_else(fallback)
 }

@@ -193,3 +193,21 @@ fn the_program_describes_itself() {
         assert!(folder.join(page).exists(), "{page}");
     }
 }
+
+/// Whoever collects the log of a service reads why it did not start, too.
+#[test]
+fn as_json_the_log_is_json_to_its_last_words() {
+    let desk = Desk::new();
+    desk.write("newsdesk.toml", "[site]\ntitel = \"x\"\n[sit]\n");
+    let refused = desk.run(&["serve", "--log", "json"]);
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    desk.write("newsdesk.toml", format!("[server]\nlisten = \"127.0.0.1:{port}\"\nadmin = \"127.0.0.1:0\"\n"));
+    let failed = desk.run(&["serve", "--log", "json"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    for (ran, stage) in [(refused, "configuration"), (failed, "start")] {
+        let lines: Vec<serde_json::Value> = ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.iter().any(|line| line["stage"] == stage && line["level"] == "ERROR"), "{ran:?}");
+    }
+}
