@@ -36,7 +36,7 @@ fn main() -> Result<(), Failure> {
         return start_to_ready(scratch.path(), size);
     }
     more_files()?;
-    let newsdesk = Newsdesk::start(scratch.path(), Size::of(1_000))?;
+    let newsdesk = Newsdesk::start(scratch.path(), Size::of(1_000), "folder = \"public\"\nhub = \"none\"")?;
     newsdesk.until_ready()?;
     if !have("nginx") || !have("wrk") {
         println!("nginx or wrk is missing: only the slow connections are tried");
@@ -88,13 +88,15 @@ fn slow_connections(newsdesk: &Newsdesk) -> Result<(), Failure> {
 
 fn start_to_ready(folder: &Path, size: Size) -> Result<(), Failure> {
     // Once, so that everything is published; then what a restart costs.
-    let newsdesk = Newsdesk::start(folder, size)?;
+    let publish = "hub = \"none\"";
+    let newsdesk = Newsdesk::start(folder, size, publish)?;
     newsdesk.until_ready()?;
+    let ports = newsdesk.ports;
     newsdesk.stop()?;
     let (mut started, mut stopped, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
         let begun = Instant::now();
-        let newsdesk = Newsdesk::spawn(folder, size)?;
+        let newsdesk = Newsdesk::at(ports, folder, size, publish)?;
         newsdesk.until_ready()?;
         started.push(begun.elapsed().as_secs_f64());
         std::thread::sleep(REST);
@@ -118,10 +120,12 @@ fn start_to_ready(folder: &Path, size: Size) -> Result<(), Failure> {
 struct Newsdesk {
     child: Child,
     port: u16,
+    /// That one, and the one of control.
+    ports: (u16, u16),
 }
 
 impl Newsdesk {
-    fn start(folder: &Path, size: Size) -> Result<Newsdesk, Failure> {
+    fn start(folder: &Path, size: Size, publish: &str) -> Result<Newsdesk, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(async {
             let desk = desk::open(folder, size).await?;
@@ -129,17 +133,22 @@ impl Newsdesk {
             desk.store.close().await;
             Ok::<(), Failure>(())
         })?;
-        Newsdesk::spawn(folder, size)
+        Newsdesk::spawn(folder, size, publish)
     }
 
-    fn spawn(folder: &Path, size: Size) -> Result<Newsdesk, Failure> {
-        let (port, admin) = (free_port()?, free_port()?);
+    fn spawn(folder: &Path, size: Size, publish: &str) -> Result<Newsdesk, Failure> {
+        Newsdesk::at((free_port()?, free_port()?), folder, size, publish)
+    }
+
+    /// A restart is one only under the same configuration.
+    fn at((port, admin): (u16, u16), folder: &Path, size: Size, publish: &str) -> Result<Newsdesk, Failure> {
+        let ports = (port, admin);
         let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
-        desk::configuration(folder, size, &listen, &admin, "folder = \"public\"\nhub = \"none\"")?;
+        desk::configuration(folder, size, &listen, &admin, publish)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_newsdesk"));
         command.arg("--config").arg(folder.join("newsdesk.toml")).arg("--state").arg(folder.join("state")).arg("serve");
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        Ok(Newsdesk { child, port })
+        Ok(Newsdesk { child, port, ports })
     }
 
     fn until_ready(&self) -> Result<(), Failure> {

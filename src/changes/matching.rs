@@ -43,7 +43,10 @@ pub(super) fn matches(known: &KnownEntries, incoming: &[Incoming], doubled: &[Ke
     let mut taken: BTreeSet<usize> = rows.iter().flatten().copied().collect();
     let gone = |at: &usize| known.gone.contains(&keys[*at]);
     let unknown: Vec<usize> = (0..incoming.len()).filter(|at| rows[*at].is_none() && !gone(at)).collect();
-    let by_content = unknown.iter().filter(|at| is_known_by_text(known, &incoming[**at])).count();
+    // Ten items with one text are one that moved, or none.
+    let by_content: BTreeSet<KeyHash> =
+        unknown.iter().filter_map(|at| known_by_text(known, &incoming[*at], &taken)).collect();
+    let by_content = by_content.len();
     let migrated = by_content >= FEWEST_MOVED && by_content * 2 > incoming.len();
     let mut gone_too: BTreeSet<usize> = (0..incoming.len()).filter(gone).collect();
     for at in unknown {
@@ -104,8 +107,13 @@ fn text(entry: &Incoming) -> Option<KeyHash> {
     entry.aliases.iter().find(|alias| matches!(alias, Key::Text(_))).map(Key::hash)
 }
 
-fn is_known_by_text(known: &KnownEntries, entry: &Incoming) -> bool {
-    text(entry).is_some_and(|hash| known.by_alias.contains_key(&hash) || known.gone.contains(&hash))
+/// The text by which it may be an entry that is known, and that nothing else in the document is.
+fn known_by_text(known: &KnownEntries, entry: &Incoming, taken: &BTreeSet<usize>) -> Option<KeyHash> {
+    let is_free = |hash: &KeyHash| match known.by_alias.get(hash) {
+        Some(at) => !taken.contains(at),
+        None => known.gone.contains(hash),
+    };
+    text(entry).filter(is_free)
 }
 
 /// Of what retention removed only the keys are left: two must agree, or the whole document came under new ids.

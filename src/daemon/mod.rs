@@ -74,6 +74,8 @@ pub struct Kept {
     stale: Mutex<BTreeSet<String>>,
     /// One pass over the mirror at a time, across reloads: what an old configuration writes, the new one writes over.
     mirror_turn: tokio::sync::Semaphore,
+    /// Something of it could not be written: the next publication writes all of it again.
+    mirror_is_behind: AtomicBool,
     /// What stands in the file and not in force.
     standing: Mutex<reload::Standing>,
     /// The way to our own hub.
@@ -158,6 +160,7 @@ impl Newsdesk {
         let kept = Kept {
             store,
             mirror_turn: tokio::sync::Semaphore::new(1),
+            mirror_is_behind: AtomicBool::new(false),
             live: Arc::new(Live::default()),
             serving: AtomicBool::new(false),
             outage: Mutex::new(Outage::default()),

@@ -110,6 +110,11 @@ impl Polls {
         self.queue.holds(source)
     }
 
+    /// Until when the host that it waits for asked to be left alone.
+    pub fn waits_for_parked(&self, source: &str, now: Time) -> Option<Time> {
+        self.queue.waits_for_parked(source, now)
+    }
+
     /// Is it being asked, or on its way to another host?
     pub fn is_under_way(&self, source: &str) -> bool {
         self.running.contains_key(source) || self.ways.contains_key(source)

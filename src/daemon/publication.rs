@@ -51,6 +51,8 @@ pub struct Dirty {
     /// Sections and sources that something changed of which readers are to be told, and those that a flood changed.
     told: BTreeSet<Changed>,
     flooded: BTreeSet<Changed>,
+    /// The mirror lacks something of what is live.
+    unmirrored: bool,
     /// A person saved a file and waits.
     pub urgent: bool,
 }
@@ -64,7 +66,7 @@ enum Changed {
 impl Dirty {
     pub fn is_empty(&self) -> bool {
         let documents = self.sections.is_empty() && self.sources.is_empty() && !self.troubles;
-        documents && self.slugs.is_empty() && self.withdrawn.is_empty()
+        documents && self.slugs.is_empty() && self.withdrawn.is_empty() && !self.unmirrored
     }
 
     pub fn add(&mut self, source: &Source, applied: &Applied) {
@@ -86,6 +88,7 @@ impl Dirty {
         self.slugs.extend(other.slugs);
         self.withdrawn.extend(other.withdrawn);
         self.troubles |= other.troubles;
+        self.unmirrored |= other.unmirrored;
         self.told.extend(other.told);
         self.flooded.extend(other.flooded);
         self.urgent |= other.urgent;
@@ -94,6 +97,10 @@ impl Dirty {
     /// Is anybody to be told that this document changed? Not where only a flood changed it: a first fetch, or a source
     /// that changed all its ids.
     fn is_told(&self, path: &str) -> bool {
+        // What it tells of is no entry.
+        if path == troubles::STATUS {
+            return true;
+        }
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let changed = match folder.strip_prefix("sources/") {
             Some(name) => {
@@ -113,6 +120,8 @@ pub struct Published {
     pub changed: Vec<String>,
     /// Those of them that somebody is told of: all but what only a flood changed.
     pub told: Vec<String>,
+    /// What the mirror could not be brought to: to be tried again.
+    pub unmirrored: Option<Dirty>,
 }
 
 /// One feed, out of the store: of the entries that stand in it unchanged, nothing but their place.
@@ -184,9 +193,9 @@ impl Newsdesk {
             self.store.put_revisions(stored).await?;
         }
         self.live.put(revisions.clone());
-        self.mirror(revisions, dirty).await;
+        let unmirrored = self.mirror(revisions, dirty).await;
         let told = changed.iter().filter(|path| dirty.is_told(path)).cloned().collect();
-        Ok(Published { changed, told })
+        Ok(Published { changed, told, unmirrored })
     }
 
     /// Tell the hub which documents changed (WebSub §6 leaves the words to hub and publisher; these are the usual ones).
@@ -424,9 +433,12 @@ impl Newsdesk {
         names
     }
 
-    /// Bring the static mirror in line; a mirror that cannot be written is named and tried again next time.
-    async fn mirror(&self, revisions: Vec<(String, Arc<publish::Revision>)>, dirty: &Dirty) {
-        let Some(root) = self.settings.publish.folder.clone() else { return };
+    /// Bring the static mirror in line; what of it cannot be written is named, and to be tried again.
+    async fn mirror(&self, mut revisions: Vec<(String, Arc<publish::Revision>)>, dirty: &Dirty) -> Option<Dirty> {
+        let root = self.settings.publish.folder.clone()?;
+        if self.mirror_is_behind.load(Ordering::Relaxed) {
+            revisions = self.everything_live();
+        }
         let mut articles = Vec::new();
         let mut withdrawn = dirty.withdrawn.clone();
         for slug in &dirty.slugs {
@@ -437,7 +449,10 @@ impl Newsdesk {
                     articles.extend(files);
                     withdrawn.remove(slug);
                 }
-                Err(cause) => tracing::error!(stage = "mirror", "{}", super::chain(&cause)),
+                Err(cause) => {
+                    tracing::error!(stage = "mirror", "{}", super::chain(&cause));
+                    withdrawn.remove(slug);
+                }
             }
         }
         let written = on_disk(move || {
@@ -456,9 +471,19 @@ impl Newsdesk {
             Ok::<(), mirror::MirrorError>(())
         })
         .await;
-        if let Err(cause) = written {
-            tracing::error!(stage = "mirror", "{}", super::chain(&cause));
-        }
+        self.mirror_is_behind.store(written.is_err(), Ordering::Relaxed);
+        let cause = written.err()?;
+        tracing::error!(stage = "mirror", "{}; it is tried again", super::chain(&cause));
+        Some(Dirty {
+            slugs: dirty.slugs.clone(),
+            withdrawn: dirty.withdrawn.clone(),
+            unmirrored: true,
+            ..Dirty::default()
+        })
+    }
+
+    fn everything_live(&self) -> Vec<(String, Arc<publish::Revision>)> {
+        self.live.paths().into_iter().filter_map(|path| Some((path.clone(), self.live.get(&path)?))).collect()
     }
 
     /// At the start: documents of sections that are no more leave the store, the tree and the mirror.
@@ -485,8 +510,7 @@ impl Newsdesk {
         }
         let Some(root) = self.settings.publish.folder.clone() else { return Ok(()) };
         let slugs: BTreeSet<String> = self.store.slugs().await?.into_iter().collect();
-        let live: Vec<(String, Arc<publish::Revision>)> =
-            self.live.paths().into_iter().filter_map(|path| Some((path.clone(), self.live.get(&path)?))).collect();
+        let live = self.everything_live();
         let swept = on_disk(move || {
             for path in &orphans {
                 mirror::remove(&root, path)?;

@@ -94,15 +94,16 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
     let (sender, mut changes) = mpsc::channel(64);
     let reload = Reload::new(events.read, sender.clone());
     let mut state = Loop { reload, ..Loop::new(newsdesk.clone()) };
-    newsdesk.was_all_published().await?;
+    let all_published = newsdesk.was_all_published().await?;
     newsdesk.prepare_to_serve().await;
     state.schedule_all().await?;
     newsdesk.sweep().await?;
     state.watcher = watch_folders(&newsdesk, sender);
-    state.first_publication().await;
+    state.first_publication(all_published).await;
     newsdesk.start_hub().await?;
     let mut pushes = newsdesk.start_pushes().await?;
     serving.ready();
+    state.look_at_everything(all_published).await;
     let mut told = Instant::now();
     loop {
         state.go_on_reloading(&mut serving);
@@ -153,6 +154,7 @@ async fn refresh_once(
     progress: Progress,
 ) -> Result<UpdateReport, StartError> {
     let mut state = Loop { once: true, ..Loop::new(newsdesk.clone()) };
+    state.remember_what_hosts_taught().await?;
     newsdesk.sweep().await?;
     // What an earlier run stored but could not publish any more is published now.
     if !newsdesk.was_all_published().await? {
@@ -225,6 +227,10 @@ struct Loop {
     failing: BTreeMap<String, String>,
     /// An update without a daemon: what it brings is published once, at its end.
     once: bool,
+    /// The next publication is the look at everything after the start: what it takes is given back.
+    started: bool,
+    /// What the mirror lacks since it could not be written, and when that is tried again.
+    unmirrored: Option<(Dirty, Instant)>,
 }
 
 impl Loop {
@@ -252,6 +258,8 @@ impl Loop {
             pushes: HashMap::new(),
             failing: BTreeMap::new(),
             once: false,
+            started: false,
+            unmirrored: None,
             newsdesk,
         }
     }
@@ -260,9 +268,8 @@ impl Loop {
     async fn schedule_all(&mut self) -> Result<(), StoreError> {
         let states = self.newsdesk.store.states().await?;
         self.settles = self.newsdesk.store.next_settling().await?;
-        let taught = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
+        self.remember_what_hosts_taught().await?;
         let now = now();
-        self.polls.teach(&taught, now);
         for source in &self.newsdesk.settings.sources.clone() {
             let state = states.get(&source.name);
             if let Some(trouble) = state.and_then(|state| state.trouble.as_ref()) {
@@ -273,6 +280,12 @@ impl Loop {
                 self.look_for_pages(source, None);
             }
         }
+        Ok(())
+    }
+
+    async fn remember_what_hosts_taught(&mut self) -> Result<(), StoreError> {
+        let taught = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
+        self.polls.teach(&taught, now());
         Ok(())
     }
 
@@ -363,6 +376,7 @@ impl Loop {
         }
         if self.polls.finished(&source.name, refreshing.refused.as_ref(), wall()) {
             self.remember_hosts();
+            self.answer_parked();
         }
         if let Some(way) = refreshing.way.take() {
             self.polls.go_on(&source.name, vec![way], wall());
@@ -434,6 +448,7 @@ impl Loop {
             let own = self.newsdesk.settings.sources.iter().filter(|source| source.publish);
             self.dirty.sources.extend(own.map(|source| source.name.clone()));
         }
+        self.mirror_again();
         self.dirty.sections.extend(self.newsdesk.take_stale());
         if self.settles.is_some_and(|due| due <= now) {
             match self.newsdesk.settle(now).await {
@@ -495,6 +510,7 @@ impl Loop {
             self.publication_ends(last).await;
         }
         if self.publishing.is_none()
+            && self.unmirrored.is_none()
             && self.dirty.is_empty()
             && self.running.is_empty()
             && self.reload.is_idle()

@@ -276,13 +276,19 @@ struct Deflate {
 
 impl Deflate {
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
-        let Some(first) = input.first().filter(|_| !self.ended) else {
+        if self.ended {
             return Ok(Step { taken: input.len(), made: 0 });
+        }
+        let inflater = match (&mut self.inflate, input.first()) {
+            // Without input, too: it may hold what it had no room for.
+            (Some(inflater), _) => inflater,
+            (None, None) => return Ok(Step { taken: 0, made: 0 }),
+            (begun @ None, Some(first)) => {
+                // zlib begins with method 8 and a window of at most 32 KiB. A bare stream begins with such a byte only if
+                // its first block is a stored one with something in its unused bits, which nobody writes.
+                begun.insert(Decompress::new(first & 0x0f == 8 && first >> 4 <= 7))
+            }
         };
-        // zlib begins with method 8 and a window of at most 32 KiB. A bare stream begins with such a byte only if its
-        // first block is a stored one with something in its unused bits, which nobody writes.
-        let zlib = first & 0x0f == 8 && first >> 4 <= 7;
-        let inflater = self.inflate.get_or_insert_with(|| Decompress::new(zlib));
         let (step, ended) = inflate(inflater, input, output)?;
         self.ended = ended;
         Ok(step)
@@ -402,6 +408,17 @@ mod tests {
             for size in [1, 2, 3, 7, 100, 4096] {
                 let pieces: Vec<&[u8]> = whole.chunks(size).collect();
                 assert_eq!(decoded(name, &pieces).as_deref(), Ok(&plain[..]), "{name} in pieces of {size}");
+            }
+        }
+    }
+
+    /// An inflater may take all of the input before there was room for all that it says.
+    #[test]
+    fn what_a_decoder_holds_back_is_not_lost() {
+        for length in [16_384, 16_385, 24_000, 32_768, 57_000] {
+            let plain: Vec<u8> = plain().into_iter().cycle().take(length).collect();
+            for (name, whole) in encoded(&plain) {
+                assert_eq!(decoded(name, &[&whole]).as_deref(), Ok(&plain[..]), "{name}, {length} bytes");
             }
         }
     }

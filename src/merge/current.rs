@@ -7,7 +7,8 @@
 //!
 //! One thing outranks "none twice": a flood of old entries, such as the first fetch of a large feed, would push the
 //! day's news behind hundreds of numbers. The current document would have to grow until it holds them all; instead it
-//! leads to a document that repeats some of its entries, byte for byte, under the same ids.
+//! leads to a document that repeats some of its entries, byte for byte, under the same ids. So it does where
+//! `max-per-source` hides entries: they are met in the newest full document, or not at all.
 
 use std::collections::BTreeSet;
 
@@ -72,6 +73,10 @@ pub fn current(
 fn behind(section: &Section, shelf: &Shelf, newest: &[Standing], beyond: &[Standing]) -> (u64, u64) {
     if shelf.size == 0 {
         return (0, 0);
+    }
+    if section.max_per_source.is_some() {
+        // What the cap hides stands in no current document: the newest full one leads to all of it.
+        return (shelf.last_of(shelf.newest()), shelf.newest());
     }
     let lowest = newest.iter().filter_map(|standing| standing.number).min();
     let clear = lowest.map_or(shelf.newest(), |lowest| (lowest - 1) / shelf.size);

@@ -13,9 +13,7 @@ use super::Revision;
 
 /// Names what could not be written, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "mirror: cannot write {path}; check space and rights of the folder in [publish], the next publication tries again"
-)]
+#[error("mirror: cannot write {path}; check space and rights of the folder in [publish], it is tried again by itself")]
 pub struct MirrorError {
     pub path: PathBuf,
     #[source]

@@ -210,6 +210,12 @@ impl Queue {
         self.settle_named(bucket);
     }
 
+    /// Until when the host that `source` waits for asked to be left alone, if it did.
+    pub fn waits_for_parked(&self, source: &str, now: Time) -> Option<Time> {
+        let (bucket, _) = self.waiting.get(source)?;
+        self.buckets.get(bucket)?.parked.filter(|until| *until > now)
+    }
+
     /// The host refused a request that was started at `started` for being one too many. Refusals of requests that were
     /// under way when the last one was learned teach nothing new.
     pub fn refused(&mut self, bucket: &str, retry_after: Option<TimeDelta>, started: Time, now: Time) {

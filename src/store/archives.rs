@@ -464,7 +464,8 @@ fn drop_oldest(db: &Connection, section: i64, before: Time, keep: usize) -> Resu
         let old = effective < before.timestamp() || first_seen < before.timestamp();
         let crowded = !old && nth(keep - 1)?.is_some_and(|limit| effective < limit);
         free &= old || crowded;
-        forced |= nth(keep.saturating_mul(MOST_OVER))?.is_some();
+        // What the source has too much of stands here, not only somewhere.
+        forced |= crowded && nth(keep.saturating_mul(MOST_OVER))?.is_some();
     }
     if !free && !forced {
         return Ok(None);

@@ -590,3 +590,26 @@ fn a_private_source_appears_by_name_only() {
     until("the mirror, too, names it and nothing else of it", || told_files().is_empty().then_some(()));
     daemon.stop();
 }
+
+/// What a full disk kept out of the mirror is written with the next publication, not only what that one changes.
+#[test]
+fn a_mirror_that_could_not_be_written_catches_up() {
+    let desk = with_articles("", "folder = \"public\"");
+    let _daemon = desk.serve();
+    let mirrored = |words: &str| {
+        let feed = std::fs::read_to_string(desk.path("public/news/atom.xml")).unwrap_or_default();
+        feed.contains(words).then_some(())
+    };
+    until("the mirror is there", || mirrored("<entry>"));
+    let front = std::fs::read(desk.path("public/index.html")).unwrap();
+    std::fs::remove_dir_all(desk.path("public")).unwrap();
+    desk.write("public", "in the way");
+    desk.write("articles/news/lost.md", "---\ntitle: Lost at first\ndate: 2026-03-20T08:00:00Z\n---\nWords of it.\n");
+    until("it is published", || desk.titles("news").iter().any(|title| title == "Lost at first").then_some(()));
+    std::fs::remove_file(desk.path("public")).unwrap();
+    desk.write("articles/news/next.md", "---\ntitle: The next\ndate: 2026-03-21T08:00:00Z\n---\nWords of it.\n");
+    until("the mirror has caught up", || mirrored("The next"));
+    until("whole", || desk.path("public/style.css").exists().then_some(()));
+    assert!(std::fs::read_dir(desk.path("public/articles")).unwrap().count() >= 2);
+    assert_ne!(std::fs::read(desk.path("public/index.html")).unwrap(), front);
+}

@@ -150,6 +150,24 @@ fn a_folder_that_is_emptied_or_vanishes_withdraws_nothing() {
     assert!(desk.status("desk")["stage"].is_null());
 }
 
+/// Many files are gone at once, and none is missing.
+#[test]
+fn a_renamed_folder_keeps_its_entries() {
+    let desk = desk();
+    for day in 4..24 {
+        desk.write(&format!("articles/deep/{day}.md"), article(&format!("Day {day}"), day, &format!("Of day {day}.")));
+    }
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    let daemon = desk.serve();
+    let before = ids(&desk);
+    assert_eq!(before.len(), 23);
+    fs::rename(desk.path("articles/deep"), desk.path("articles/deeper")).unwrap();
+    let ran = desk.run(&["update", "desk"]);
+    assert_eq!((ran.code, ids(&desk)), (Some(0), before), "{ran:?}");
+    assert!(desk.status("desk")["stage"].is_null());
+    drop(daemon);
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_named_and_the_others_go_on() {
     let desk = desk();

@@ -227,6 +227,22 @@ fn a_first_fetch_is_announced_to_nobody() {
     assert!(told.contains("Wires") && told.contains("Beta"), "it comes along with the next news: {told}");
 }
 
+/// A folder that was empty at first has been read all the same: its first article is news.
+#[test]
+fn the_first_article_of_an_empty_folder_is_announced() {
+    let (desk, peer) = (desk(), Peer::start());
+    std::fs::create_dir(desk.path("letters")).unwrap();
+    let text = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    let source = "[[source]]\nname = \"letters\"\nfolder = \"letters\"\nsections = [\"news\"]\n";
+    desk.write("newsdesk.toml", text + source);
+    let _daemon = desk.serve();
+    subscribe(&desk, &peer, "/a", &[]);
+    desk.until_status("letters", "the empty folder was read", |row| !row["last_success"].is_null());
+    desk.write("letters/first.md", article("A first letter", 9));
+    let told = String::from_utf8(peer.nth("POST", "/a", 1).body).unwrap();
+    assert!(told.contains("A first letter"), "{told}");
+}
+
 #[test]
 fn what_the_hub_does_not_take() {
     let (desk, peer) = (desk(), Peer::start());

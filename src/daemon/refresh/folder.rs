@@ -56,8 +56,9 @@ impl Newsdesk {
                     .await;
             }
         };
-        let missing = read.missing(&source.name, wish);
-        if missing.is_some() {
+        // Nothing is there that any of them could have become.
+        let emptied = if read.found == 0 { read.missing(&source.name, 0, wish.confirm_missing) } else { None };
+        if emptied.is_some() {
             read.vanished.clear();
         }
         let vanished = self.store.entries_of_files(row, read.vanished.clone()).await;
@@ -76,7 +77,15 @@ impl Newsdesk {
         let mut changes =
             self.placed(&source.name, changes::between(&known, std::mem::take(&mut read.refreshed), situation), now);
         let renamed: BTreeSet<i64> = changes.changed.iter().map(|entry| entry.row).collect();
-        changes.withdrawn.extend(free.difference(&renamed));
+        // A folder that was given another name takes all of its files with it: none of them is missing.
+        let moved: BTreeSet<&String> =
+            vanished_rows.iter().filter(|(_, row)| renamed.contains(row)).map(|(path, _)| path).collect();
+        let missing = emptied.or_else(|| read.missing(&source.name, moved.len(), wish.confirm_missing));
+        if missing.is_some() {
+            read.vanished.retain(|path| moved.contains(path));
+        } else {
+            changes.withdrawn.extend(free.difference(&renamed));
+        }
         let words = in_words(&changes);
         state.body_hash = Some(reading);
         let before = state.trouble.take();
@@ -270,11 +279,11 @@ impl FolderRead {
         self.next_held = self.next_held.into_iter().chain(held).min();
     }
 
-    /// Why nothing is withdrawn although files are missing; `None`: they may go.
-    fn missing(&self, source: &str, wish: Wish) -> Option<String> {
-        let gone = self.vanished.len();
+    /// Why nothing is withdrawn although files are missing; `None`: they may go. `moved`: those that are elsewhere now.
+    fn missing(&self, source: &str, moved: usize, confirmed: bool) -> Option<String> {
+        let gone = self.vanished.len() - moved.min(self.vanished.len());
         let emptied = self.found == 0 && self.known > 0;
-        if gone == 0 || wish.confirm_missing || !(emptied || (gone > MANY && gone * 10 > self.known)) {
+        if gone == 0 || confirmed || !(emptied || (gone > MANY && gone * 10 > self.known)) {
             return None;
         }
         Some(format!(

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Loop;
 use crate::daemon::chain;
 use crate::daemon::clock::{now, wall};
+use crate::daemon::memory;
 use crate::daemon::publication::{Dirty, Published, TOMBSTONE_DELAY};
+use crate::daemon::work::blocking;
 use crate::store::StoreError;
 
 /// What could not be published is tried again after this.
@@ -32,8 +34,9 @@ pub(super) async fn published(publishing: &mut Option<Publishing>) -> (Dirty, Re
 }
 
 impl Loop {
-    /// What is stored and what the folders hold, live before anybody is told that we are ready.
-    pub(super) async fn first_publication(&mut self) {
+    /// What is stored and what the folders hold, live before anybody is told that we are ready. Where the last run had
+    /// published everything with this very configuration, that is only what changed in the folders since.
+    pub(super) async fn first_publication(&mut self, all_published: bool) {
         let patience = Instant::now() + FIRST_SCAN;
         while self.folders.values().any(|folder| folder.running) && Instant::now() < patience {
             tokio::select! {
@@ -41,17 +44,43 @@ impl Loop {
                 () = sleep_until(patience) => {}
             }
         }
-        match self.newsdesk.everything().await {
-            Ok(everything) => self.dirty.merge(everything),
-            Err(cause) => tracing::error!(stage = "store", "{}", chain(&cause)),
+        if !all_published {
+            self.everything_is_dirty().await;
         }
-        self.start_publication();
-        let done = published(&mut self.publishing).await;
-        self.published(done);
+        if !self.dirty.is_empty() {
+            self.start_publication();
+            let done = published(&mut self.publishing).await;
+            self.published(done);
+        }
         // What was withdrawn right before the last stop is announced, too.
         self.tombstones_follow();
         // A file saved right after the start is not to wait for the interval.
         self.last_publication = None;
+    }
+
+    /// Once we are ready: what time alone has changed while nobody was here is looked for aside.
+    pub(super) async fn look_at_everything(&mut self, all_published: bool) {
+        if all_published {
+            self.everything_is_dirty().await;
+        } else {
+            // To publish everything takes several times what is left of it.
+            self.aside.spawn(blocking(memory::give_back));
+        }
+        self.started = true;
+    }
+
+    async fn everything_is_dirty(&mut self) {
+        match self.newsdesk.everything().await {
+            Ok(everything) => self.dirty.merge(everything),
+            Err(cause) => tracing::error!(stage = "store", "{}", chain(&cause)),
+        }
+    }
+
+    /// A mirror that could not be written is tried again although nothing else is to be published.
+    pub(super) fn mirror_again(&mut self) {
+        if let Some((unmirrored, _)) = self.unmirrored.take_if(|(_, due)| *due <= Instant::now()) {
+            self.dirty.merge(unmirrored);
+        }
     }
 
     /// What was withdrawn up to now is announced when its time has come.
@@ -71,6 +100,9 @@ impl Loop {
     }
 
     pub(super) fn start_publication(&mut self) {
+        if let Some((unmirrored, _)) = self.unmirrored.take() {
+            self.dirty.merge(unmirrored);
+        }
         let (newsdesk, dirty, once) = (self.newsdesk.clone(), std::mem::take(&mut self.dirty), self.once);
         let rest = 1_000_u64.saturating_sub(u64::from(wall().timestamp_subsec_millis()));
         self.last_publication = Some((Instant::now(), Duration::from_millis(rest)));
@@ -93,7 +125,10 @@ impl Loop {
 
     pub(super) fn published(&mut self, (dirty, result): (Dirty, Result<Published, StoreError>)) {
         let (changed, told, trouble) = match result {
-            Ok(published) => (published.changed, published.told, None),
+            Ok(published) => {
+                self.unmirrored = published.unmirrored.map(|dirty| (dirty, Instant::now() + AFTER_TROUBLE));
+                (published.changed, published.told, None)
+            }
             Err(cause) => {
                 let words = chain(&cause);
                 tracing::error!(stage = "publish", "{words}");
@@ -104,6 +139,9 @@ impl Loop {
                 (Vec::new(), Vec::new(), Some(words))
             }
         };
+        if std::mem::take(&mut self.started) {
+            self.aside.spawn(blocking(memory::give_back));
+        }
         if !changed.is_empty() {
             tracing::info!(stage = "publish", "published {} documents", changed.len());
         }

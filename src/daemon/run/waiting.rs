@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use tokio::sync::oneshot;
 
 use super::{Loop, Progress};
@@ -9,6 +10,10 @@ use crate::config::settings::Place;
 use crate::daemon::control::{Ask, SourceReport, UpdateReport};
 use crate::daemon::refresh::{Done, NOTHING_NEW, Refreshing, Wish};
 use crate::daemon::{chain, now};
+use crate::model::Time;
+
+/// A host that asked to be left alone for longer is not waited for.
+const LONGEST_PARKED: TimeDelta = TimeDelta::seconds(60);
 
 /// Somebody waits for these sources to be refreshed and published.
 pub(super) struct Waiting {
@@ -79,6 +84,24 @@ impl Loop {
             }
         }
         self.waiting.push(waiting);
+        self.answer_parked();
+    }
+
+    /// Nobody waits for a host that asked to be left alone for long: its sources keep their place.
+    pub(super) fn answer_parked(&mut self) {
+        let (now, polls) = (now(), &self.polls);
+        for waiting in &mut self.waiting {
+            let parked: Vec<(String, Time)> = waiting
+                .pending
+                .iter()
+                .filter_map(|name| Some((name.clone(), polls.waits_for_parked(name, now)?)))
+                .filter(|(_, until)| *until - now > LONGEST_PARKED)
+                .collect();
+            for (source, until) in parked {
+                let outcome = format!("its host asks to be left alone until {until}, and is not asked before");
+                waiting.note(SourceReport { source, ok: false, outcome });
+            }
+        }
         self.settle_waiting();
     }
 
