@@ -195,6 +195,19 @@ mod tests {
         current.entries.iter().map(|standing| standing.row).collect()
     }
 
+    /// One source is hidden but for one entry: all the others are met behind the current document.
+    #[test]
+    fn what_a_cap_hides_is_met_in_the_archive() {
+        let section = Section { max_per_source: Some(1), ..section(4) };
+        let mut desk = Desk::default();
+        (1..=12).for_each(|date| desk.join(&section, &[date]));
+        let current = desk.current(&section, 20);
+        assert_eq!(current.previous, Some(desk.shelf.newest()));
+        let mut met = rows(&current);
+        (1..=desk.shelf.newest()).for_each(|number| met.extend(desk.document(number)));
+        assert_eq!(met.into_iter().collect::<BTreeSet<i64>>(), (1..=12).collect());
+    }
+
     #[test]
     fn documents_begin_behind_what_the_current_one_holds() {
         let section = section(4);

@@ -237,3 +237,19 @@ fn the_environment_names_no_proxy() {
     assert_eq!(ran.json()["sources"][0]["ok"], true, "{ran:?}");
     assert_eq!(desk.origin.count("/feed"), 1);
 }
+
+/// Nobody sits before a command until a host that asked for a day of rest has had it.
+#[test]
+fn an_update_does_not_wait_for_a_host_that_asked_to_be_left_alone() {
+    let desk = Desk::new();
+    let host = format!("[hosts.\"{}\"]\nconnections = 1\n", desk.origin.address);
+    configure(&desk, &(host + &source(&desk, "a", "/a") + &source(&desk, "b", "/b")));
+    for path in ["/a", "/b"] {
+        desk.origin.answer(path, 429, &[("Retry-After", "3600")], "");
+    }
+    let ran = desk.run(&["update"]);
+    assert_eq!((ran.code, desk.origin.asked().len()), (Some(1), 1), "{ran:?}");
+    ran.says(&["asks to be left alone until"]);
+    let again = desk.run(&["update"]);
+    assert_eq!((again.code, desk.origin.asked().len()), (Some(1), 1), "the next one knows it, too: {again:?}");
+}
