@@ -440,12 +440,14 @@ impl Newsdesk {
             revisions = self.everything_live();
         }
         let mut articles = Vec::new();
+        let mut standing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut withdrawn = dirty.withdrawn.clone();
         for slug in &dirty.slugs {
             match self.article_files(slug).await {
                 // It was changed, and withdrawn since.
                 Ok(files) if files.is_empty() => {}
                 Ok(files) => {
+                    standing.insert(slug.clone(), files.iter().map(|(path, _)| path.clone()).collect());
                     articles.extend(files);
                     withdrawn.remove(slug);
                 }
@@ -464,6 +466,9 @@ impl Newsdesk {
                     Some(page) => mirror::write(&root, &format!("{page}/"), &publish::of_page(bytes)).map(drop)?,
                     None => mirror::copy(&root, &path, &bytes)?,
                 }
+            }
+            for (slug, files) in &standing {
+                mirror::sweep_article(&root, slug, files)?;
             }
             for slug in &withdrawn {
                 mirror::remove_article(&root, slug)?;

@@ -122,6 +122,30 @@ pub fn stale_articles(root: &Path, wanted: &BTreeSet<String>) -> Vec<String> {
     stale
 }
 
+/// Files below one article's page that it shows no more. `keep`: paths below the root; compressed siblings stay with theirs.
+pub fn sweep_article(root: &Path, slug: &str, keep: &BTreeSet<String>) -> Result<(), MirrorError> {
+    let mut folders = vec![root.join("articles").join(slug)];
+    let mut seen = 0;
+    while let Some(folder) = folders.get(seen).cloned() {
+        seen += 1;
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(root).map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+            let sibling_of = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".br"));
+            if !keep.contains(&name) && !sibling_of.is_some_and(|file| keep.contains(file)) {
+                remove_file(&path)?;
+            }
+        }
+    }
+    // The innermost first; those that are not empty stay.
+    folders.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+    Ok(())
+}
+
 /// Remove everything that was published below one article's page.
 pub fn remove_article(root: &Path, slug: &str) -> Result<(), MirrorError> {
     let folder = root.join("articles").join(slug);
