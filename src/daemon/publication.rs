@@ -266,7 +266,10 @@ impl Newsdesk {
         let standings = merge::newest(&section, found, &|_| 0, now);
         let deleted = self.store.tombstones_of_source(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
         let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
-        let created = row.newest.unwrap_or_default();
+        // Without entries: when the last one left, else when the site was made.
+        let left = deleted.iter().map(|tombstone| tombstone.when).max();
+        let made = self.sections.first().map(|(site, _)| site.created);
+        let created = row.newest.or(left).or(made).unwrap_or_default();
         let identity = Identity { id: origin.id, created, path };
         Ok(Some(self.material(&section, None, identity, standings, deleted, Paging::Alone).await?))
     }
