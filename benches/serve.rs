@@ -2,8 +2,8 @@
 //!
 //! ```sh
 //! cargo bench --bench serve                                # rate, CPU per request, 10,000 slow connections
-//! cargo bench --bench serve -- start 1000000               # so many stored entries: from start to ready, memory, stop
-//! cargo bench --bench serve -- start 1000000 20000 50      # of so many sources in so many sections
+//! cargo bench --bench serve -- start                       # of a large store: from start to ready, memory, stop
+//! cargo bench --bench serve -- start 1000000 20000 50      # so many entries, of so many sources, in so many sections
 //! ```
 //!
 //! The real daemon serves a section of 100 entries and mirrors it; nginx serves the mirror, with sendfile, gzip_static and
@@ -32,7 +32,7 @@ fn main() -> Result<(), Failure> {
     let number = |at: usize, default: usize| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
     let scratch = tempfile::tempdir()?;
     if arguments.first().map(String::as_str) == Some("start") {
-        let size = Size { entries: number(1, 1_000_000), sources: number(2, 100), sections: number(3, 1) };
+        let size = Size { entries: number(1, 1_000_000), sources: number(2, 20_000), sections: number(3, 50) };
         return start_to_ready(scratch.path(), size);
     }
     more_files()?;
