@@ -80,8 +80,10 @@ impl Newsdesk {
         mut state: SourceState,
         now: Time,
     ) -> Refreshing {
-        let Place::Feed(url) = &source.place else { unreachable!("folders hold no web pages to search") };
-        let bucket = queue::bucket(state.poll.ask(url));
+        let bucket = match &source.place {
+            Place::Feed(url) => Some(queue::bucket(state.poll.ask(url))),
+            Place::Folder(_) => None,
+        };
         let seconds = self.settings.fetch.host_interval.as_millis().div_ceil(1000);
         let wait = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(1));
         let next = NextPoll { at: now + wait, reason: "the page's feed is looked for".to_owned() };
@@ -93,7 +95,7 @@ impl Newsdesk {
             return self.store_failed(source, cause.into(), now);
         }
         let done = Done { words, ..Done::default() };
-        Refreshing { bucket: Some(bucket), searching: true, ..Refreshing::ended(source, Ok(done), next) }
+        Refreshing { bucket, searching: true, ..Refreshing::ended(source, Ok(done), next) }
     }
 }
 

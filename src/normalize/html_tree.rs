@@ -40,25 +40,41 @@ impl Node {
 #[derive(Debug)]
 pub struct Tree {
     nodes: RefCell<Vec<Node>>,
+    /// Of what is no element.
+    nameless: QualName,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]) }
+        let nameless = QualName::new(None, Namespace::default(), LocalName::default());
+        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]), nameless }
     }
 }
 
 /// The name of an element, as the parser asks for it.
 #[derive(Debug)]
-pub struct Name<'a>(Ref<'a, QualName>);
+pub enum Name<'a> {
+    Of(Ref<'a, QualName>),
+    /// Of what is no element.
+    Missing(&'a QualName),
+}
+
+impl Name<'_> {
+    fn get(&self) -> &QualName {
+        match self {
+            Name::Of(name) => name,
+            Name::Missing(name) => name,
+        }
+    }
+}
 
 impl ElemName for Name<'_> {
     fn ns(&self) -> &Namespace {
-        &self.0.ns
+        &self.get().ns
     }
 
     fn local_name(&self) -> &LocalName {
-        &self.0.local
+        &self.get().local
     }
 }
 
@@ -134,11 +150,12 @@ impl TreeSink for Tree {
     }
 
     fn elem_name<'a>(&'a self, target: &'a usize) -> Name<'a> {
-        Name(Ref::map(self.nodes.borrow(), |nodes| match &nodes[*target].data {
-            Data::Element { name, .. } => name,
-            // The parser asks for the names of elements only.
-            Data::Text(_) | Data::Other => unreachable!("not an element"),
-        }))
+        let name = Ref::filter_map(self.nodes.borrow(), |nodes| match &nodes[*target].data {
+            Data::Element { name, .. } => Some(name),
+            Data::Text(_) | Data::Other => None,
+        });
+        // The parser asks for the names of elements only; whatever a page says, this is no place to stop.
+        name.map_or(Name::Missing(&self.nameless), Name::Of)
     }
 
     fn create_element(&self, name: QualName, attributes: Vec<Attribute>, _: ElementFlags) -> usize {
