@@ -249,6 +249,8 @@ impl Newsdesk {
             }
             while let Some(document) = self.store.drop_oldest_archive(row.row, before, keep).await? {
                 tracing::info!("document {document} of the archive of {} was dropped", row.name);
+                // The current document may have led to it.
+                self.stale.lock().unwrap_or_else(PoisonError::into_inner).insert(row.name.clone());
                 let Some(root) = self.settings.publish.folder.clone() else { continue };
                 let path = format!("{}/{}{document}/", row.name, render::ARCHIVE);
                 let removed = on_disk(move || {

@@ -71,6 +71,11 @@ mod tests {
 
     /// Entries 0, 1, 2... of the wire, this many days old.
     async fn write(desk: &Newsdesk, first: usize, ages: &[i64], now: Time) {
+        write_as(desk, first, ages, now, false).await;
+    }
+
+    /// `local`: as articles of our own, with pages.
+    async fn write_as(desk: &Newsdesk, first: usize, ages: &[i64], now: Time, local: bool) {
         let entries = ages.iter().enumerate().map(|(at, age)| {
             let (name, effective) = (format!("story {}", first + at), now - TimeDelta::days(*age));
             let stated = Stated { title: name.clone(), published: Some(effective), ..Stated::default() };
@@ -83,7 +88,7 @@ mod tests {
                 print,
                 effective,
                 updated: effective,
-                slug: None,
+                slug: local.then(|| format!("story-{}", first + at)),
                 sections: vec![String::new(), "news".to_owned()],
                 clues: Default::default(),
                 stated,
@@ -146,6 +151,32 @@ mod tests {
         let left = desk.store.count_entries().await.unwrap();
         assert_eq!(left, 5, "an old entry stays as long as a document holds it");
 
+        desk.store.close().await;
+    }
+
+    /// An article of our own stays while its file exists; its documents go when all in them is old and came long ago.
+    #[tokio::test]
+    async fn archives_keep_articles_of_our_own_that_are_young_or_new_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("newsdesk.toml");
+        std::fs::write(&path, CONFIGURATION).unwrap();
+        let settings = config::load(&path, &Locations::from_env(Some(&folder.path().join("state")))).unwrap();
+        let desk = Newsdesk::open(settings).await.unwrap();
+        let now = super::super::now();
+        // Old when they came, long ago; old, and come today; young.
+        write_as(&desk, 0, &[400, 390], now, true).await;
+        write_as(&desk, 2, &[5, 380], now, true).await;
+        write_as(&desk, 4, &[3, 2, 1], now, true).await;
+        let everything = desk.everything().await.unwrap();
+        desk.publish(&everything, now).await.unwrap();
+        let before = documents(&desk, 3).await;
+        assert!(before.iter().all(Result::is_ok), "{before:?}");
+        desk.retire(now).await;
+        let after = documents(&desk, 3).await;
+        assert_eq!(after[0], Err(410));
+        assert_eq!(after[1..], before[1..]);
+        assert!(desk.take_stale().contains("news"), "its current document may lead there");
+        assert_eq!(desk.store.count_entries().await.unwrap(), 7);
         desk.store.close().await;
     }
 }

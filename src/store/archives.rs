@@ -444,24 +444,30 @@ fn drop_oldest(db: &Connection, section: i64, before: Time, keep: usize) -> Resu
     }
     let keep = integer(keep as u64);
     let sql = format!(
-        "SELECT e.source, e.effective, e.first_seen FROM member m JOIN entry e ON e.id = m.entry
-        WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND {SHOWN} AND e.slug IS NULL"
+        "SELECT e.source, e.effective, e.first_seen, e.slug IS NOT NULL FROM member m JOIN entry e ON e.id = m.entry
+        WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND {SHOWN}"
     );
     let numbers = (shelf.last_of(oldest - 1) + 1, shelf.last_of(oldest));
-    let entries: Vec<(i64, i64, i64)> = db
+    let entries: Vec<(i64, i64, i64, bool)> = db
         .prepare_cached(&sql)?
         .query_map([section, integer(numbers.0), integer(numbers.1)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?
         .collect::<Result<_, _>>()?;
     let mut free = true;
     let mut forced = false;
-    for (source, effective, first_seen) in entries {
+    for (source, effective, first_seen, local) in entries {
+        let before = before.timestamp();
+        if local {
+            // It is in nobody's way while its file exists, and what was written long ago may have come today.
+            free &= effective < before && first_seen < before;
+            continue;
+        }
         let nth = |count: i64| -> Result<Option<i64>, StoreError> {
             let sql = "SELECT effective FROM entry WHERE source = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2";
             Ok(db.prepare_cached(sql)?.query_row([source, count], |row| row.get(0)).optional()?)
         };
-        let old = effective < before.timestamp() || first_seen < before.timestamp();
+        let old = effective < before || first_seen < before;
         let crowded = !old && nth(keep - 1)?.is_some_and(|limit| effective < limit);
         free &= old || crowded;
         // What the source has too much of stands here, not only somewhere.
