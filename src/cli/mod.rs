@@ -153,7 +153,7 @@ pub fn main() -> ExitCode {
             ExitCode::from(CONFIGURATION)
         }
         Err(failed) => {
-            logs::last_words("start", &format!("newsdesk: {}", crate::daemon::chain(&failed)));
+            logs::last_words("serve", &format!("newsdesk: {}", crate::daemon::chain(&failed)));
             ExitCode::from(if is_final(&failed) { CONFIGURATION } else { 1 })
         }
     }
@@ -178,13 +178,13 @@ fn is_there(store: &Path) -> Result<bool, Failed> {
     })
 }
 
-/// No daemon has it open, and root would leave files in it that its owner could not write any more.
-fn only_its_owner_writes(store: &Path) -> Result<(), Failed> {
+/// No daemon has it open: root, who may open any, would leave files in it that its owner could not write any more.
+fn not_as_root_for_another(store: &Path) -> Result<(), Failed> {
     use std::os::unix::fs::MetadataExt as _;
     // SAFETY: geteuid(2) cannot fail.
-    let user = unsafe { libc::geteuid() };
+    let is_root = unsafe { libc::geteuid() } == 0;
     match store.metadata() {
-        Ok(metadata) if metadata.uid() != user => Err(Failed::Refused(format!(
+        Ok(metadata) if is_root && metadata.uid() != 0 => Err(Failed::Refused(format!(
             "{} belongs to another user, and no daemon answers that could do it: start it (systemctl start newsdesk), or \
              be that user",
             store.display()

@@ -86,7 +86,7 @@ async fn update(settings: Settings, arguments: &Arguments) -> Result<(UpdateRepo
     if control::status(&admin).await.is_some_and(|told| status::is_of(&told, &settings.store.path)) {
         return ask(&admin, arguments).await;
     }
-    super::only_its_owner_writes(&settings.store.path)?;
+    super::not_as_root_for_another(&settings.store.path)?;
     match Newsdesk::open(settings).await {
         Ok(newsdesk) => {
             let (stop_sender, stop) = watch::channel(false);

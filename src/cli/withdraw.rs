@@ -49,7 +49,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
         if control::status(&admin).await.is_some_and(|told| status::is_of(&told, &settings.store.path)) {
             return asked(control::ask(&admin, "POST", &wish.query()).await?);
         }
-        super::only_its_owner_writes(&settings.store.path)?;
+        super::not_as_root_for_another(&settings.store.path)?;
         match Newsdesk::open(settings).await {
             Ok(newsdesk) => Ok(withdraw::withdraw(newsdesk, &wish).await?),
             Err(StartError::Store(StoreError::InUse { .. })) => {

@@ -87,7 +87,13 @@ impl Newsdesk {
                 return Ok(());
             }
             for Unmirrored { what: id, .. } in &entries {
-                self.mirror_entry(root, id).await?;
+                match self.mirror_entry(root, id).await {
+                    // It stands in the way of none of the others.
+                    Err(cause) if cause.downcast_ref::<mirror::MirrorError>().is_some_and(|at| at.is_of_its_name()) => {
+                        tracing::warn!(stage = "mirror", "{}", chain(&*cause));
+                    }
+                    written => written?,
+                }
             }
             self.mirror_days(root, days.iter().map(|day| day.what)).await?;
             self.store.mirrored_pages(print.clone(), entries, days).await?;

@@ -534,6 +534,7 @@ impl Newsdesk {
         })
         .await;
         if let Err(cause) = swept {
+            self.mirror_is_behind.store(true, Ordering::Relaxed);
             tracing::error!(stage = "mirror", "{}", super::chain(&cause));
         }
         Ok(())

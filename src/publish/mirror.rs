@@ -32,6 +32,13 @@ pub fn file_of(path: &str) -> PathBuf {
     file
 }
 
+impl MirrorError {
+    /// No file can have this name, today or another day: an id may be longer than names of files are.
+    pub fn is_of_its_name(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::InvalidFilename
+    }
+}
+
 /// One segment of a path; as it stands where what it stands for could be no name of a file.
 fn decoded(part: &str) -> String {
     if !part.contains('%') || part.contains(['&', '=']) {

@@ -627,3 +627,22 @@ fn a_mirror_that_could_not_be_written_catches_up() {
     until("with the pages that it missed", || (articles() >= 3).then_some(()));
     assert_ne!(std::fs::read(desk.path("public/index.html")).unwrap(), front);
 }
+
+/// An id of any length is an entry; where no file can have its name, the others' pages are written all the same.
+#[test]
+fn an_id_too_long_for_a_file_keeps_no_other_page_from_the_mirror() {
+    let desk = with_articles("", "folder = \"public\"");
+    let long = format!("https://wire.example/{}", "ж".repeat(60));
+    let feed =
+        atom("Wire", &[(&long, "Long", "2026-03-05T08:00:00Z"), ("tag:w,2026:1", "Short", "2026-03-04T08:00:00Z")]);
+    desk.origin.answer("/feed", 200, &[], feed);
+    let text = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    let source =
+        format!("[[source]]\nname = \"wire\"\nurl = \"{}\"\nsections = [\"news\"]\n", desk.origin.url("/feed"));
+    desk.write("newsdesk.toml", text + &source);
+    let _daemon = desk.serve();
+    let entries = || std::fs::read_dir(desk.path("public/entries")).map_or(0, Iterator::count);
+    until("the others have their pages", || (entries() == 3).then_some(()));
+    until("and the days", || desk.path("public/news/2026-03-05/index.html").exists().then_some(()));
+    assert!(desk.log().contains("File name too long"), "{}", desk.log());
+}

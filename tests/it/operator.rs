@@ -206,7 +206,7 @@ fn as_json_the_log_is_json_to_its_last_words() {
     desk.write("newsdesk.toml", format!("[server]\nlisten = \"127.0.0.1:{port}\"\nadmin = \"127.0.0.1:0\"\n"));
     let failed = desk.run(&["serve", "--log", "json"]);
     assert_eq!(failed.code, Some(1), "{failed:?}");
-    for (ran, stage) in [(refused, "configuration"), (failed, "start")] {
+    for (ran, stage) in [(refused, "configuration"), (failed, "serve")] {
         let lines: Vec<serde_json::Value> = ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(lines.iter().any(|line| line["stage"] == stage && line["level"] == "ERROR"), "{ran:?}");
     }

@@ -62,11 +62,11 @@ impl Loop {
     pub(super) async fn look_at_everything(&mut self, all_published: bool) {
         if all_published {
             self.everything_is_dirty().await;
+            self.started = true;
         } else {
             // To publish everything takes several times what is left of it.
             self.aside.spawn(blocking(memory::give_back));
         }
-        self.started = true;
     }
 
     async fn everything_is_dirty(&mut self) {
