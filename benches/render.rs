@@ -118,6 +118,7 @@ fn feed(entries: u32) -> Feed {
         page: "https://news.example/politics/".into(),
         updated: start,
         icon: None,
+        rights: None,
         hubs: vec!["https://news.example/hub".into()],
         ttl_minutes: 60,
         full_text: true,

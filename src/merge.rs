@@ -7,7 +7,9 @@ pub mod current;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{AlsoIn, Entry, Feed, FeedEntry, Html, Origin, Paging, Section, Standing, Time, Tombstone};
+use crate::model::{
+    AlsoIn, Entry, Feed, FeedEntry, Html, Origin, Paging, Section, Standing, Time, Tombstone, entry_name,
+};
 use crate::normalize::{ARTICLE_BASE, links};
 
 /// An entry out of the store with its source's metadata.
@@ -28,6 +30,8 @@ pub struct Site {
     pub hubs: Vec<String>,
     pub ttl_minutes: u32,
     pub language: Option<String>,
+    /// Picture of every section. Absolute.
+    pub icon: String,
 }
 
 /// What identifies one feed, besides its section.
@@ -56,7 +60,8 @@ pub fn feed(
         description: section.description.clone(),
         language: section.language.clone().or_else(|| site.language.clone()),
         page: format!("{}{}", site.base, identity.path),
-        icon: None,
+        icon: Some(site.icon.clone()),
+        rights: None,
         // What is in an archive never changes by itself: there is nothing to push.
         hubs: if matches!(paging, Paging::Archived { .. }) { Vec::new() } else { site.hubs.clone() },
         ttl_minutes: site.ttl_minutes,
@@ -170,7 +175,7 @@ fn also_in(copy: Entry, origin: Origin, site: &Site) -> AlsoIn {
 pub fn page(entry: &Entry, site: &Site) -> String {
     match &entry.slug {
         Some(slug) => format!("{}articles/{}", site.base, links::encode_segment(slug)),
-        None => format!("{}entries/{}", site.base, links::encode_segment(&entry.id.0)),
+        None => format!("{}entries/{}", site.base, entry_name(&entry.id.0)),
     }
 }
 

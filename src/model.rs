@@ -22,6 +22,33 @@ impl std::fmt::Display for EntryId {
     }
 }
 
+/// The last segment of `/entries/ID`: an id as one name that means the same as a path and as a file. What web servers
+/// decode (`%2F`) cannot stand in it, so `~` takes the place of `%`.
+pub fn entry_name(id: &str) -> String {
+    let mut name = String::with_capacity(id.len());
+    for (at, byte) in id.bytes().enumerate() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte as char),
+            b'.' if at > 0 => name.push('.'),
+            _ => name.push_str(&format!("~{byte:02X}")),
+        }
+    }
+    name
+}
+
+/// The id of such a name. `None`: it is no text.
+pub fn id_of_name(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = after.first_chunk::<2>().filter(|_| *byte == b'~');
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(escaped.unwrap_or(*byte));
+        rest = escaped.and_then(|_| after.get(2..)).unwrap_or(after);
+    }
+    String::from_utf8(bytes).ok().filter(|id| !id.contains('\0'))
+}
+
 /// Sanitized HTML with absolute URLs. Only `normalize::clean` makes it out of foreign text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -180,7 +207,8 @@ pub struct Entry {
     pub first_seen: Time,
     /// Orders feeds, and is what all formats state as published: the stated date if it can be true, else `first_seen`.
     pub effective: Time,
-    /// Last significant change (RFC 4287 §4.2.15); never before `effective`, never in the future of the refresh.
+    /// Last significant change (RFC 4287 §4.2.15); never in the future of the refresh, and so before `effective` by at most
+    /// the ten minutes that a stated date may lie ahead.
     pub updated: Time,
     /// Last path segment of the entry's own page when it is a local article, fixed at first publication.
     pub slug: Option<String>,
@@ -232,7 +260,10 @@ pub struct Feed {
     pub page: String,
     /// Newest `updated` of what is in it; of an empty one, when the section was made.
     pub updated: Time,
+    /// Picture of the whole feed (Atom `icon`, RSS `image`, JSON Feed `icon`). Absolute.
     pub icon: Option<String>,
+    /// Under what terms it is published (Atom `rights`, RSS `copyright`, JSON Feed `_newsdesk.rights`).
+    pub rights: Option<String>,
     /// WebSub hubs (Atom and RSS rel="hub", JSON Feed `hubs`).
     pub hubs: Vec<String>,
     /// Minutes a reader may keep the document (RSS `ttl`).

@@ -216,6 +216,7 @@ fn site(table: &Table<'_>) -> Site {
         url,
         id: table.text("id", value::text).map(|found| found.value),
         language: table.text("language", value::language).map(|found| found.value),
+        icon: table.text("icon", value::public_url).map(|found| found.value),
         contact: table.text("contact", value::contact).map(|found| found.value),
         timezone: table.text_or_default("timezone", value::time_zone),
     }

@@ -123,6 +123,11 @@ pub const SITE: &[Key] = &[
     key("url", Kind::Url, "Public address, the base of every link; without it links use the listen address."),
     key("id", Kind::Text, "Seed of ids that must survive a change of the url, chosen once."),
     key("language", Kind::Language, "Language of the site, and of sections that state none (BCP 47)."),
+    key(
+        "icon",
+        Kind::Url,
+        "Picture that feeds show beside their name: PNG or JPEG, at most 144 pixels wide; absent: newsdesk's own.",
+    ),
     key("contact", Kind::Contact, "Mail address or URL by which a publisher can reach you; sent with every request."),
     key("timezone", Kind::TimeZone, "Time zone of cron lines.").or(r#""UTC""#),
 ];

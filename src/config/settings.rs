@@ -62,6 +62,8 @@ pub struct Site {
     pub id: Option<String>,
     /// BCP 47 tag.
     pub language: Option<String>,
+    /// Picture of every section's feeds. `None`: newsdesk's own.
+    pub icon: Option<Url>,
     /// Whom a publisher may write to: a URL or mail address, part of the User-Agent.
     pub contact: Option<String>,
     pub timezone: Tz,

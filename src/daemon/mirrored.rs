@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 
 use super::work::on_disk;
 use super::{Newsdesk, chain, days};
-use crate::model::Time;
+use crate::model::{Time, entry_name};
 use crate::normalize::links::encode_segment;
 use crate::publish::{self, mirror};
 use crate::serve::public::Found;
@@ -101,7 +101,7 @@ impl Newsdesk {
     }
 
     async fn mirror_entry(&self, root: &Path, id: &str) -> Result<(), Failure> {
-        let path = format!("entries/{}", encode_segment(id));
+        let path = format!("entries/{}", entry_name(id));
         let slug = self.store.entry_by_id(id.to_owned()).await?.and_then(|stored| stored.entry.slug);
         if let Some(slug) = slug
             && let Found::Page(page) = self.article_page(&slug).await?

@@ -199,6 +199,7 @@ impl Newsdesk {
         section_rows: Vec<SectionRow>,
     ) -> Newsdesk {
         let base = base(&settings);
+        let icon = settings.site.icon.as_ref().map_or_else(|| format!("{base}icon.png"), Url::to_string);
         let site_section = Arc::new(site_section(&settings));
         let sections = std::iter::once(site_section).chain(settings.sections.iter().cloned());
         let shared = Shared {
@@ -210,6 +211,7 @@ impl Newsdesk {
                 hubs: hubs(&settings, &base),
                 ttl_minutes: 15,
                 language: settings.site.language.clone(),
+                icon,
             },
             rows: settings.sources.iter().map(|source| source.name.clone()).zip(rows).collect(),
             shared_hosts: shared_hosts(&settings),

@@ -62,6 +62,7 @@ pub fn fixed(newsdesk: &Newsdesk) -> Vec<(String, Vec<u8>)> {
     vec![
         ("style.css".to_owned(), page::STYLE.as_bytes().to_vec()),
         ("favicon.svg".to_owned(), page::favicon().to_vec()),
+        ("icon.png".to_owned(), page::icon().to_vec()),
         ("sections.opml".to_owned(), sections_opml(newsdesk)),
         ("sources.opml".to_owned(), sources_opml(newsdesk)),
     ]

@@ -271,7 +271,10 @@ impl Newsdesk {
         let made = self.sections.first().map(|(site, _)| site.created);
         let created = row.newest.or(left).or(made).unwrap_or_default();
         let identity = Identity { id: origin.id, created, path };
-        Ok(Some(self.material(&section, None, identity, standings, deleted, Paging::Alone).await?))
+        let mut material = self.material(&section, None, identity, standings, deleted, Paging::Alone).await?;
+        material.feed.icon = origin.icon;
+        material.feed.rights = origin.rights;
+        Ok(Some(material))
     }
 
     /// Load what is not kept from the last time.

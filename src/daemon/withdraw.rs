@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::publication::Dirty;
 use super::{Newsdesk, StartError};
 use crate::config::settings::Place;
+use crate::model::id_of_name;
 use crate::normalize::identity::{self, Key};
 use crate::serve::admin::Withdraw;
 use crate::serve::public::decode;
@@ -46,7 +47,8 @@ impl Newsdesk {
         let mut meanings = vec![Wanted::Id(what.to_owned())];
         if let Some(page) = what.strip_prefix(&self.site.base).or_else(|| what.strip_prefix('/')) {
             let page = page.trim_end_matches('/');
-            meanings.extend(page.strip_prefix("entries/").and_then(decode).map(Wanted::Id));
+            let name = page.strip_prefix("entries/").and_then(decode);
+            meanings.extend(name.and_then(|name| id_of_name(&name)).map(Wanted::Id));
             meanings.extend(page.strip_prefix("articles/").and_then(decode).map(Wanted::Slug));
         }
         let web = crate::normalize::links::web(what, &self.settings.tracking_parameters);

@@ -26,6 +26,7 @@ pub enum Media {
     Opml,
     Css,
     Svg,
+    Png,
 }
 
 impl Media {
@@ -38,11 +39,16 @@ impl Media {
             Media::Opml => "text/x-opml; charset=utf-8",
             Media::Css => "text/css; charset=utf-8",
             Media::Svg => "image/svg+xml",
+            Media::Png => "image/png",
         }
     }
 
     /// By the path below the site's base; what has no ending is a page.
     pub fn of_path(path: &str) -> Media {
+        // An id may end as a file does.
+        if path.starts_with("entries/") {
+            return Media::Html;
+        }
         let name = path.rsplit('/').next().unwrap_or(path);
         match name {
             "atom.xml" | "status.atom" => Media::Atom,
@@ -52,9 +58,15 @@ impl Media {
                 Some("opml") => Media::Opml,
                 Some("css") => Media::Css,
                 Some("svg") => Media::Svg,
+                Some("png") => Media::Png,
                 _ => Media::Html,
             },
         }
+    }
+
+    /// What is none is compressed already.
+    fn is_text(self) -> bool {
+        self != Media::Png
     }
 
     pub fn is_feed(self) -> bool {
@@ -86,12 +98,12 @@ impl Revision {
 
     /// Made once; `None` where compression gains nothing.
     pub fn gzip(&self) -> Option<&Bytes> {
-        self.gzip.get_or_init(|| gzip(&self.body)).as_ref()
+        self.gzip.get_or_init(|| self.media.is_text().then(|| gzip(&self.body)).flatten()).as_ref()
     }
 
     /// Made once; `None` where compression gains nothing.
     pub fn brotli(&self) -> Option<&Bytes> {
-        self.brotli.get_or_init(|| brotli(&self.body)).as_ref()
+        self.brotli.get_or_init(|| self.media.is_text().then(|| brotli(&self.body)).flatten()).as_ref()
     }
 
     /// Compress now, before anybody asks: not on an async thread.

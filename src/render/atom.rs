@@ -197,6 +197,7 @@ fn head(feed: &Feed) -> AtomFeed {
         generator: Some(Generator { value: super::GENERATOR.to_owned(), uri: None, version: None }),
         icon: feed.icon.as_deref().map(|icon| text::url(icon).into_owned()),
         links,
+        rights: feed.rights.as_deref().map(text::line).filter(|words| !words.is_empty()).map(Text::plain),
         subtitle: feed.description.as_deref().map(text::line).filter(|words| !words.is_empty()).map(Text::plain),
         lang: feed.language.as_deref().and_then(text::language),
         namespaces: namespaces.map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned())).collect(),

@@ -60,11 +60,13 @@ struct Hub {
     url: String,
 }
 
-/// What JSON Feed has no word for: the feed's permanent id and its last change.
+/// What JSON Feed has no word for: the feed's permanent id, its last change and the terms it is published under.
 #[derive(Serialize)]
 struct HeadExtension {
     id: String,
     updated: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rights: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -197,6 +199,10 @@ fn head(feed: &Feed) -> Head {
         icon: feed.icon.as_deref().map(|icon| text::url(icon).into_owned()),
         language: feed.language.as_deref().and_then(text::language),
         hubs: feed.hubs.iter().map(|hub| Hub { kind: "WebSub", url: text::url(hub).into_owned() }).collect(),
-        _newsdesk: HeadExtension { id: text::xml(&feed.id).into_owned(), updated: text::rfc3339(feed.updated) },
+        _newsdesk: HeadExtension {
+            id: text::xml(&feed.id).into_owned(),
+            updated: text::rfc3339(feed.updated),
+            rights: feed.rights.as_deref().map(text::line).filter(|words| !words.is_empty()),
+        },
     }
 }

@@ -254,6 +254,12 @@ pub struct ErrorPage {
 /// The one stylesheet, served as `style.css` below the base.
 pub const STYLE: &str = include_str!("pages/style.css");
 
+/// PNG of 144 by 144 pixels, served as `icon.png` below the base: what feeds name where the site states none of its own.
+/// RSS allows no wider one.
+pub fn icon() -> &'static [u8] {
+    include_bytes!("pages/icon.png")
+}
+
 /// SVG, served as `favicon.svg` below the base with `image/svg+xml`.
 pub fn favicon() -> &'static [u8] {
     include_bytes!("pages/favicon.svg")

@@ -245,6 +245,7 @@ fn channel(feed: &Feed) -> Channel {
         link: page.clone(),
         description: description.unwrap_or_else(|| title.clone()),
         language: feed.language.as_deref().and_then(text::language),
+        copyright: feed.rights.as_deref().map(text::line).filter(|words| !words.is_empty()),
         last_build_date: Some(text::rfc822(feed.updated)),
         generator: Some(super::GENERATOR.to_owned()),
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),

@@ -11,6 +11,7 @@ use hyper::{Method, StatusCode, header};
 use super::websub::Endpoints;
 use super::{Request, Response, answer};
 use crate::metrics::{Counter, Histogram, Text};
+use crate::model::id_of_name;
 use crate::normalize::links::encode_segment;
 use crate::publish::{Live, Media, Revision};
 
@@ -229,7 +230,7 @@ fn wanted(path: &str) -> Option<Wanted> {
         return Some(Wanted::Status { page });
     }
     if let Some(id) = path.strip_prefix("entries/") {
-        return decode(id).map(|id| Wanted::Entry { id });
+        return decode(id).and_then(|name| id_of_name(&name)).map(|id| Wanted::Entry { id });
     }
     let Some(article) = path.strip_prefix("articles/") else {
         return archive(path).or_else(|| day(path));
@@ -317,7 +318,9 @@ mod tests {
         check("articles/a-b", Some(Wanted::Article { slug: "a-b".into() }));
         check("articles/%C3%A4rger", Some(Wanted::Article { slug: "ärger".into() }));
         check("articles/a/pics/x%20y.png", Some(Wanted::ArticleFile { slug: "a".into(), path: "pics/x y.png".into() }));
-        check("entries/urn%3Auuid%3A1", Some(Wanted::Entry { id: "urn:uuid:1".into() }));
+        for name in ["entries/urn~3Auuid~3A1", "entries/urn%3Auuid%3A1", "entries/urn%7E3auuid:1"] {
+            check(name, Some(Wanted::Entry { id: "urn:uuid:1".into() }));
+        }
         let archive = |number| Wanted::Archive { section: "a b".into(), number, name: "rss.xml" };
         check("a%20b/archive/12/rss.xml", Some(archive(12)));
         for wrong in ["a/archive/0/rss.xml", "a/archive/01/rss.xml", "a/archive/-1/rss.xml", "a/archive/1/x.xml"] {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use newsdesk::config::keys::{self, Key, Kind};
 use newsdesk::config::settings::{AdminAddress, Cadence, Hub, Place, ScheduleSettings, Site};
 use newsdesk::config::{self, Complaints, Locations, Settings};
+use url::Url;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -289,9 +290,9 @@ fn cadence(cadence: &Cadence) -> String {
 fn summary(settings: &Settings) -> String {
     let mut out = String::new();
     let Settings { site, server, store, publish, fetch, schedule, .. } = settings;
-    let Site { title, url, id, language, contact, timezone } = site;
-    let url = url.as_ref().map(ToString::to_string);
-    writeln!(out, "site {title:?} {url:?} {id:?} {language:?} {contact:?} {timezone}").unwrap();
+    let Site { title, url, id, language, icon, contact, timezone } = site;
+    let (url, icon) = (url.as_ref().map(Url::as_str), icon.as_ref().map(Url::as_str));
+    writeln!(out, "site {title:?} {url:?} {id:?} {language:?} {icon:?} {contact:?} {timezone}").unwrap();
     writeln!(out, "{server:?}\n{store:?}\n{fetch:?}").unwrap();
     let hub = match &publish.hub {
         Hub::None => "none".to_owned(),

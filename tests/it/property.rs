@@ -370,7 +370,13 @@ impl World {
         assert_eq!(merge::newest(section, backwards, &|_| 0, self.now), chosen, "the order is total");
         let rows = chosen.iter().map(|standing| standing.row).collect();
         let stored = self.store().entries(Some(row.row), rows).await.expect("entries");
-        let site = Site { base: "https://example.org/".into(), hubs: Vec::new(), ttl_minutes: 15, language: None };
+        let site = Site {
+            base: "https://example.org/".into(),
+            hubs: Vec::new(),
+            ttl_minutes: 15,
+            language: None,
+            icon: "https://example.org/icon.png".into(),
+        };
         let identity = Identity { id: row.feed_id.clone(), created: row.created, path: format!("{}/", row.name) };
         let newest = stored.iter().map(|stored| stored.entry.updated).max();
         let entries = stored.into_iter().map(|stored| {

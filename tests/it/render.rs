@@ -22,6 +22,7 @@ struct FeedFile {
     page: String,
     updated: Time,
     icon: Option<String>,
+    rights: Option<String>,
     #[serde(default)]
     hubs: Vec<String>,
     #[serde(default = "yes")]
@@ -61,6 +62,7 @@ impl From<FeedFile> for Feed {
             page: file.page,
             updated: file.updated,
             icon: file.icon,
+            rights: file.rights,
             hubs: file.hubs,
             ttl_minutes: 60,
             full_text: file.full_text,
@@ -104,6 +106,7 @@ fn feed(entries: Vec<FeedEntry>) -> Feed {
         page: "https://news.example/politics/".into(),
         updated: at("2026-03-28T09:00:00Z"),
         icon: None,
+        rights: None,
         hubs: vec!["https://news.example/hub".into()],
         ttl_minutes: 60,
         full_text: true,

@@ -86,8 +86,13 @@ impl Desk {
                 tracing::info!(stage = "announce", "{to}: {} {}", wish.mode.as_str(), wish.topic);
                 let same = |known: &&Subscription| known.topic == wish.topic && known.callback == wish.callback;
                 match (confirmed, self.subscriptions.values().find(same).map(|known| known.row)) {
-                    (Some(subscription), _) => {
+                    (Some(mut subscription), _) => {
                         let row = subscription.row;
+                        // What was told a moment ago may not be on the disk yet.
+                        if let Some(known) = self.subscriptions.get(&row) {
+                            subscription.told.clone_from(&known.told);
+                            (subscription.tries, subscription.due) = (known.tries, known.due);
+                        }
                         self.know(subscription);
                         self.tell(row);
                     }

@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::{Datelike, NaiveDate};
 
 use super::{ArticlePage, EntryLine, EntryPage, ErrorPage, Named, SectionCard, SectionPage, Site, SitePage, fit};
-use crate::model::{AlsoIn, Enclosure, Person, Time};
+use crate::model::{AlsoIn, Enclosure, Person, Time, entry_name};
 use crate::render::{self, text};
 
 pub(super) fn site(page: &SitePage) -> String {
@@ -235,7 +235,7 @@ impl Site {
     }
 
     fn entry_path(&self, id: &str) -> String {
-        format!("{}entries/{}", self.base_path, text::segment(id))
+        format!("{}entries/{}", self.base_path, entry_name(id))
     }
 
     fn feeds_below(&self, path: &str, title: &str) -> Vec<FeedLink> {
