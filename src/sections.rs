@@ -183,7 +183,7 @@ impl Placer {
         }
         let own = self.sources.get(source).map(|source| source.rules.as_slice()).unwrap_or_default();
         for rule in self.rules.iter().chain(own) {
-            if found.ask(rule, None, source, stated, first_seen) == Next::Enough {
+            if self.ask(&mut found, rule, None, source, stated, first_seen) == Next::Enough {
                 break;
             }
         }
@@ -191,6 +191,27 @@ impl Placer {
             self.ask_sections(&mut found, source, stated, first_seen);
         }
         found
+    }
+
+    /// Ask one rule. A category that it adds selects sections as one that the entry came with does.
+    fn ask(
+        &self,
+        found: &mut Found,
+        rule: &Rule,
+        of: Option<&str>,
+        source: &str,
+        stated: &mut Stated,
+        first_seen: Time,
+    ) -> Next {
+        let categories = stated.categories.len();
+        let next = found.ask(rule, of, source, stated, first_seen);
+        let told = found.steps.len();
+        self.by_categories(stated.categories.get(categories..).unwrap_or_default(), found);
+        let more = found.steps.get(told..).unwrap_or_default().to_vec();
+        if let Some(trace) = &mut found.trace {
+            trace.extend(more);
+        }
+        next
     }
 
     /// Only where the entry stands. Where no rule can change it, nothing is copied.
@@ -219,7 +240,7 @@ impl Placer {
             };
             asked.insert(section);
             for rule in self.of_section.get(section).into_iter().flatten() {
-                if found.ask(rule, Some(section), source, stated, first_seen) == Next::Enough {
+                if self.ask(found, rule, Some(section), source, stated, first_seen) == Next::Enough {
                     break;
                 }
             }
@@ -263,9 +284,15 @@ impl Placer {
         for section in &stated.sections {
             found.add(section, format!("the entry names {section}"));
         }
-        for category in &stated.categories {
+        self.by_categories(&stated.categories, found);
+    }
+
+    fn by_categories(&self, categories: &[Category], found: &mut Found) {
+        for category in categories {
             for section in self.by_category.get(&category.term.to_lowercase()).into_iter().flatten() {
-                found.add(section, format!("category {} belongs to {section}", category.term));
+                if !found.removed.contains(section) {
+                    found.add(section, format!("category {} belongs to {section}", category.term));
+                }
             }
         }
     }
@@ -507,6 +534,16 @@ mod tests {
             &["", "news", "world"],
         );
         assert_eq!((changed.title.as_str(), changed.categories[0].term.as_str()), ("votes", "live"));
+    }
+
+    /// As one that the entry came with; what the same rule takes it out of, it stays out of.
+    #[test]
+    fn a_category_that_a_rule_adds_selects_sections() {
+        let then = |more: Vec<Action>| [vec![Action::AddCategory("Election".into())], more].concat();
+        let all = || Condition::All(vec![]);
+        check(vec![rule(all(), then(vec![]))], "other", stated("t", &[], &[]), &["", "news", "politics"]);
+        let out = then(vec![Action::RemoveSection("politics".into())]);
+        check(vec![rule(all(), out)], "other", stated("t", &[], &[]), &[""]);
     }
 
     #[test]

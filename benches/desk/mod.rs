@@ -11,7 +11,7 @@ use newsdesk::daemon::Newsdesk;
 use newsdesk::duplicates::Clues;
 use newsdesk::model::{Category, Html, Origin, Person, Stated, Time};
 use newsdesk::normalize::identity::{self, Key};
-use newsdesk::store::Refresh;
+use newsdesk::store::{Refresh, SourceState};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -138,7 +138,12 @@ pub async fn fill(desk: &Newsdesk, Size { entries, sources: count, sections }: S
                 ..Origin::default()
             }),
             feed_id: None,
-            state: source.state.clone(),
+            // Asked a while ago, and not again while this runs.
+            state: SourceState {
+                last_try: Some(now()),
+                next_poll: Some(now() + TimeDelta::days(10_000)),
+                ..source.state.clone()
+            },
             files: Vec::new(),
             vanished: Vec::new(),
             pages: 0,

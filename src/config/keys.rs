@@ -287,7 +287,7 @@ pub const ACTION: &[Key] = &[
     key("drop", Kind::Flag, "In no section at all."),
     key("add-section", Kind::Text, "Put it into a section."),
     key("remove-section", Kind::Text, "Keep it out of a section."),
-    key("add-category", Kind::Text, "Give it a category."),
+    key("add-category", Kind::Text, "Give it a category: sections that list it take the entry."),
     key("set-title", Kind::Table(SET_TITLE), "Replace in its title."),
     key("stop", Kind::Flag, "Ask no later rule."),
 ];

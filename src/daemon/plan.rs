@@ -64,7 +64,12 @@ pub async fn plan(settings: &Settings, store: &Store, now: Time) -> Result<Plan,
             Some(row) => store.shelf(row).await?,
             None => Shelf::default(),
         };
-        drafts.insert(section.name.clone(), Draft { section: section.clone(), row, shelf, members: Vec::new() });
+        let merges = match row {
+            Some(row) => store.merges(row).await?,
+            None => true,
+        };
+        let anew = section.merges_copies && !merges;
+        drafts.insert(section.name.clone(), Draft { section: section.clone(), row, shelf, anew, members: Vec::new() });
     }
     let mut after = 0;
     loop {
@@ -101,7 +106,7 @@ pub async fn plan(settings: &Settings, store: &Store, now: Time) -> Result<Plan,
             plan.sections.push(SectionPlan { section, fate, loses: entries.clone(), ..SectionPlan::default() });
         }
     }
-    plan.changes = !plan.sections.is_empty();
+    plan.changes = !plan.sections.is_empty() || !plan.sources.is_empty();
     Ok(plan)
 }
 
@@ -166,6 +171,8 @@ struct Draft {
     section: Arc<Section>,
     row: Option<i64>,
     shelf: Shelf,
+    /// It begins to show one copy of a story only.
+    anew: bool,
     members: Vec<Member>,
 }
 
@@ -247,7 +254,7 @@ impl Draft {
             }
         }
         let hidden = stories.values().flat_map(|copies| {
-            let shown = choice::shown(copies, true);
+            let shown = choice::shown(copies, self.anew);
             copies.iter().map(|(copy, _)| copy.row).filter(move |row| !shown.contains(row))
         });
         hidden.collect()

@@ -296,6 +296,13 @@ impl Loop {
                 let asked = state.map_or(url, |state| state.poll.ask(url));
                 self.polls.asks(&source.name, &queue::bucket(asked));
                 let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
+                let (cadence, bounds) = reloading::pace(&self.newsdesk, source);
+                let paced_by = state.and_then(|state| state.poll.paced_by);
+                if let Some((_, Some(_))) = known
+                    && paced_by.is_some_and(|print| print != cadence.print(bounds))
+                {
+                    return self.schedule_anew(&source.name, state, now);
+                }
                 let due = match known {
                     Some((next, last_try)) => schedule::resume(next, last_try, now),
                     None => schedule::first_poll(&source.name, now).at,

@@ -34,8 +34,8 @@ pub fn best(copies: &[Copy]) -> Option<i64> {
 
 /// The one that stands for a story, and whether the others that are shown already step back.
 ///
-/// What was published once is not hidden for a better one that comes later. Only a changed configuration (`anew`) leaves
-/// a single one of several: who asks for copies to be merged does not want to look at those of yesterday.
+/// What was published once is not hidden for a better one that comes later. Only where copies are merged from now on
+/// (`anew`) a single one of several is left: who asks for that does not want to look at those of yesterday.
 pub fn shown(copies: &[(Copy, Standing)], anew: bool) -> Vec<i64> {
     let of = |wanted: Standing| {
         let found = copies.iter().filter(|(_, standing)| *standing == wanted);

@@ -54,6 +54,16 @@ pub enum Cadence {
     Cron(CronLine),
 }
 
+impl Cadence {
+    /// Another one where the times of polls would be others: a change of the configuration is seen over a restart, too.
+    pub fn print(&self, bounds: Bounds) -> u64 {
+        print_of(&match self {
+            Cadence::Adaptive => format!("{} {}", bounds.min, bounds.max),
+            Cadence::Cron(line) => format!("{line} {}", line.zone()),
+        })
+    }
+}
+
 /// `[schedule] min` and `max`: bounds of the adaptive interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -110,6 +120,8 @@ pub struct Poll {
     pub found: Found,
     /// Permanent redirects, of the configured URL or of the feed found in its place.
     pub moved: Moved,
+    /// [`Cadence::print`] of the one that gave the next poll its time.
+    pub paced_by: Option<u64>,
 }
 
 /// How a poll ended.
@@ -312,9 +324,12 @@ fn delayed(delay: backoff::Delay, now: Time, name: &str) -> NextPoll {
 /// A share of `range`, always the same for one name.
 fn spread(name: &str, range: TimeDelta) -> TimeDelta {
     let seconds = range.num_seconds().max(0) as u64 + 1;
-    let hash = blake3::hash(name.as_bytes());
-    let phase = hash.as_bytes().iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)) % seconds;
-    TimeDelta::seconds(phase as i64)
+    TimeDelta::seconds((print_of(name) % seconds) as i64)
+}
+
+/// The same in every version and on every machine.
+fn print_of(text: &str) -> u64 {
+    blake3::hash(text.as_bytes()).as_bytes().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// "40 min", "2 h 30 min", "3 days": for people.

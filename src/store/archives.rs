@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::capped::newest;
 use super::members::section_rows;
+use super::retention::nth_newest;
 use super::windows::{SHOWN, STANDING, STORED, StandingReader, stored};
 use super::{Store, StoreError, Stored, time};
 use crate::model::{Origin, Shelf, Standing, Time};
@@ -444,34 +445,30 @@ fn drop_oldest(db: &Connection, section: i64, before: Time, keep: usize) -> Resu
     }
     let keep = integer(keep as u64);
     let sql = format!(
-        "SELECT e.source, e.effective, e.first_seen, e.slug IS NOT NULL FROM member m JOIN entry e ON e.id = m.entry
+        "SELECT e.source, e.effective, e.id, e.first_seen, e.slug IS NOT NULL FROM member m JOIN entry e ON e.id = m.entry
         WHERE m.section = ?1 AND m.section <> 1 AND m.number BETWEEN ?2 AND ?3 AND {SHOWN}"
     );
     let numbers = (shelf.last_of(oldest - 1) + 1, shelf.last_of(oldest));
-    let entries: Vec<(i64, i64, i64, bool)> = db
+    let entries: Vec<(i64, i64, i64, i64, bool)> = db
         .prepare_cached(&sql)?
         .query_map([section, integer(numbers.0), integer(numbers.1)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })?
         .collect::<Result<_, _>>()?;
     let mut free = true;
     let mut forced = false;
-    for (source, effective, first_seen, local) in entries {
+    for (source, effective, row, first_seen, local) in entries {
         let before = before.timestamp();
         if local {
             // It is in nobody's way while its file exists, and what was written long ago may have come today.
             free &= effective < before && first_seen < before;
             continue;
         }
-        let nth = |count: i64| -> Result<Option<i64>, StoreError> {
-            let sql = "SELECT effective FROM entry WHERE source = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2";
-            Ok(db.prepare_cached(sql)?.query_row([source, count], |row| row.get(0)).optional()?)
-        };
         let old = effective < before || first_seen < before;
-        let crowded = !old && nth(keep - 1)?.is_some_and(|limit| effective < limit);
+        let crowded = !old && nth_newest(db, source, keep - 1)?.is_some_and(|limit| (effective, row) < limit);
         free &= old || crowded;
         // What the source has too much of stands here, not only somewhere.
-        forced |= crowded && nth(keep.saturating_mul(MOST_OVER))?.is_some();
+        forced |= crowded && nth_newest(db, source, keep.saturating_mul(MOST_OVER))?.is_some();
     }
     if !free && !forced {
         return Ok(None);

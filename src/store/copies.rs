@@ -42,16 +42,24 @@ pub(super) enum Moment {
 #[derive(Debug, Clone, Copy)]
 struct Manner {
     merges: bool,
+    /// It did not until now: copies that it shows beside each other step back.
+    anew: bool,
     settle: i64,
 }
+
+/// `merges` of a section that shows one copy of a story only, and of one that does so since the last configuration.
+const MERGES: i64 = 1;
+const MERGES_ANEW: i64 = 2;
 
 impl Store {
     /// Take down what the configuration says about copies.
     pub async fn sync_manners(&self, manners: Manners) -> Result<(), StoreError> {
         self.write(move |db| {
-            let sql = "UPDATE section SET merges = ?2, settle = ?3 WHERE id = ?1 AND (merges, settle) IS NOT (?2, ?3)";
+            let sql = "UPDATE section SET settle = ?3,
+                merges = CASE WHEN NOT ?2 THEN 0 WHEN merges = 0 THEN ?4 ELSE merges END
+                WHERE id = ?1 AND (merges <> 0, settle) IS NOT (?2, ?3)";
             for (row, merges, settle) in &manners.sections {
-                db.prepare_cached(sql)?.execute(params![row, merges, settle])?;
+                db.prepare_cached(sql)?.execute(params![row, merges, settle, MERGES_ANEW])?;
             }
             let sql = "UPDATE source SET local = ?2, priority = ?3 WHERE id = ?1 AND (local, priority) IS NOT (?2, ?3)";
             for (row, local, priority) in &manners.sources {
@@ -79,9 +87,28 @@ impl Store {
             };
             match self.write(done).await? {
                 Some(last) => after = last,
-                None => return Ok(()),
+                None => break,
             }
         }
+        self.write(|db| {
+            db.execute("UPDATE section SET merges = ?1 WHERE merges = ?2", [MERGES, MERGES_ANEW])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Copies that are looked for now were never merged before.
+    pub(super) async fn merge_anew(&self) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute("UPDATE section SET merges = ?2 WHERE merges = ?1", [MERGES, MERGES_ANEW])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Does a section show one copy of a story only, as the store knows it?
+    pub async fn merges(&self, section: i64) -> Result<bool, StoreError> {
+        self.read(move |db| Ok(manner(db, section)?.merges)).await
     }
 
     /// Let the sections choose whose time to wait is over; the names of those that show something new now.
@@ -266,12 +293,12 @@ fn arrange(db: &Connection, section: i64, story: i64, moment: Moment) -> Result<
         let standing = if member.copy_of.is_none() { Standing::Shown } else { Standing::Hidden };
         copies.push((member.copy.clone(), standing));
     }
-    if choice::compares(&copies, moment == Moment::Later) {
+    if choice::compares(&copies, manner.anew) {
         for (copy, _) in &mut copies {
             copy.completeness = other(db, copy.row)?.map_or(0, |other| duplicates::completeness(&other.shown()));
         }
     }
-    let chosen = choice::shown(&copies, moment == Moment::Later);
+    let chosen = choice::shown(&copies, manner.anew);
     for member in &members {
         let stands_for_it = chosen.first().copied().filter(|_| !chosen.contains(&member.copy.row));
         member.set(db, section, stands_for_it)?;
@@ -280,12 +307,20 @@ fn arrange(db: &Connection, section: i64, story: i64, moment: Moment) -> Result<
 }
 
 /// An entry is no copy of a story any more: it is shown itself, and the best of the others where it stood for them.
-pub(super) fn leave(db: &Connection, row: i64, effective: i64, story: i64, moment: Moment) -> Result<(), StoreError> {
+/// Returns until when they wait, if they do.
+pub(super) fn leave(
+    db: &Connection,
+    row: i64,
+    effective: i64,
+    story: i64,
+    moment: Moment,
+) -> Result<Option<Time>, StoreError> {
+    let mut due: Option<Time> = None;
     for section in sections_of_story(db, row)? {
         set_copy(db, section, row, effective, None)?;
-        arrange(db, section, story, moment)?;
+        due = due.into_iter().chain(arrange(db, section, story, moment)?).min();
     }
-    Ok(())
+    Ok(due)
 }
 
 /// An entry that stood for itself is a copy of a story from now on. Where it is shown it stays so; where it waited it
@@ -306,9 +341,11 @@ pub(super) fn joined(db: &Connection, row: i64, story: i64, moment: Moment) -> R
 
 fn manner(db: &Connection, section: i64) -> Result<Manner, StoreError> {
     let sql = "SELECT merges, settle FROM section WHERE id = ?1";
-    let found =
-        db.prepare_cached(sql)?.query_row([section], |row| Ok(Manner { merges: row.get(0)?, settle: row.get(1)? }));
-    Ok(found?)
+    let read = |row: &rusqlite::Row<'_>| {
+        let merges: i64 = row.get(0)?;
+        Ok(Manner { merges: merges != 0, anew: merges == MERGES_ANEW, settle: row.get(1)? })
+    };
+    Ok(db.prepare_cached(sql)?.query_row([section], read)?)
 }
 
 /// One copy in one section, as it stands.

@@ -80,17 +80,24 @@ impl Store {
 /// Entries that retention removes, a batch of them, the oldest first.
 fn expired(db: &Connection, source: i64, before: Time, keep: usize) -> Result<Vec<i64>, StoreError> {
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-    let sql = "SELECT effective FROM entry WHERE source = ?1 ORDER BY effective DESC LIMIT 1 OFFSET ?2";
-    let crowded: Option<i64> =
-        db.prepare_cached(sql)?.query_row([source, keep.max(1) - 1], |row| row.get(0)).optional()?;
-    let limit = crowded.unwrap_or(i64::MIN).max(before.timestamp());
+    let crowded = nth_newest(db, source, keep.max(1) - 1)?;
+    let before = before.timestamp();
+    let (limit, row) = crowded.unwrap_or((i64::MIN, i64::MIN)).max((before, i64::MIN));
     let sql = format!(
-        "SELECT e.id FROM entry e WHERE e.source = ?1 AND e.effective < ?2 AND (e.slug IS NULL OR e.withdrawn < ?3)
-        AND NOT {HELD} ORDER BY e.effective LIMIT ?4"
+        "SELECT e.id FROM entry e WHERE e.source = ?1 AND (e.effective, e.id) < (?2, ?3)
+        AND (e.slug IS NULL OR e.withdrawn < ?4) AND NOT {HELD} ORDER BY e.effective, e.id LIMIT ?5"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![source, limit, before.timestamp(), BATCH], |row| row.get(0))?;
+    let rows = statement.query_map(params![source, limit, row, before, BATCH], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Date and row of the entry of a source that so many newer ones precede. The row decides where dates are the same: a
+/// source that gives every entry one date is held to its number, too.
+pub(super) fn nth_newest(db: &Connection, source: i64, newer: i64) -> Result<Option<(i64, i64)>, StoreError> {
+    let sql = "SELECT effective, id FROM entry WHERE source = ?1 ORDER BY effective DESC, id DESC LIMIT 1 OFFSET ?2";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    Ok(db.prepare_cached(sql)?.query_row([source, newer], read).optional()?)
 }
 
 /// An entry with everything that leads to it. Of a remote one the keys stay; a file that returns makes its own again.

@@ -62,6 +62,7 @@ impl Store {
                 None => break,
             }
         }
+        self.merge_anew().await?;
         self.choose_again().await?;
         self.set_meta("stories", VERSION.to_owned()).await
     }
@@ -109,8 +110,9 @@ pub(super) fn changed(
         db.prepare_cached(sql)?.execute([link, row])?;
     }
     let Some(story) = own.story else {
+        let due = if edit.significant { part(db, index, &own, stated, clues, now)? } else { None };
         if now - own.first_seen > TimeDelta::hours(WINDOW_HOURS) {
-            return Ok(None);
+            return Ok(due);
         }
         if edit.significant && !was_compared(db, row)? {
             let source = own.source;
@@ -121,7 +123,7 @@ pub(super) fn changed(
             }
         }
         remember(db, index, row, own.first_seen, &clues.anchors)?;
-        return Ok(None);
+        return Ok(due);
     };
     let Some(first) = other(db, story)? else { return Ok(None) };
     let stays = first.id == own.native || duplicates::same_words(stated, &first.compared());
@@ -129,9 +131,41 @@ pub(super) fn changed(
         return Ok(None);
     }
     db.prepare_cached("UPDATE entry SET story = NULL WHERE id = ?1")?.execute([row])?;
-    leave(db, row, own.effective, story, Moment::At(now))?;
+    let due = leave(db, row, own.effective, story, Moment::At(now))?;
     remember(db, index, row, own.first_seen, &clues.anchors)?;
-    Ok(None)
+    Ok(due)
+}
+
+/// The first member of a story tells another one now: the next becomes the first of those that go on telling the old one.
+fn part(
+    db: &Connection,
+    index: &Mutex<Held>,
+    own: &Other,
+    stated: &Stated,
+    clues: &Clues,
+    now: Time,
+) -> Result<Option<Time>, StoreError> {
+    let sql = "SELECT min(id) FROM entry WHERE story = ?1 AND withdrawn IS NULL";
+    let heir: Option<i64> = db.prepare_cached(sql)?.query_row([own.row], |row| row.get(0))?;
+    let Some(heir) = heir.map(|heir| other(db, heir)).transpose()?.flatten() else { return Ok(None) };
+    let same_link = clues.link.is_some() && clues.link == duplicates::link(&heir.stated);
+    if heir.native == own.id || same_link || duplicates::same_words(stated, &heir.compared()) {
+        return Ok(None);
+    }
+    inherit(db, own.row, heir.row)?;
+    if now - heir.first_seen <= TimeDelta::hours(WINDOW_HOURS) {
+        remember(db, index, heir.row, heir.first_seen, &Clues::of(&heir.compared()).anchors)?;
+    }
+    leave(db, own.row, own.effective, heir.row, Moment::At(now))
+}
+
+/// A story that had this first member has another one.
+fn inherit(db: &Connection, row: i64, heir: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE entry SET story = ?2 WHERE story = ?1")?.execute([row, heir])?;
+    db.prepare_cached("UPDATE entry SET story = NULL WHERE id = ?1")?.execute([heir])?;
+    db.prepare_cached("UPDATE OR IGNORE settling SET story = ?2 WHERE story = ?1")?.execute([row, heir])?;
+    db.prepare_cached("DELETE FROM settling WHERE story = ?1")?.execute([row])?;
+    Ok(())
 }
 
 /// The page of an entry was read: a teaser that was too short to be compared is compared by what stands there.
@@ -179,12 +213,10 @@ pub(super) fn story_of(db: &Connection, row: i64) -> Result<Option<i64>, StoreEr
 pub(super) fn forget(db: &Connection, row: i64) -> Result<(), StoreError> {
     let sql = "SELECT min(id) FROM entry WHERE story = ?1";
     let heir: Option<i64> = db.prepare_cached(sql)?.query_row([row], |row| row.get(0))?;
-    if let Some(heir) = heir {
-        db.prepare_cached("UPDATE entry SET story = ?2 WHERE story = ?1")?.execute([row, heir])?;
-        db.prepare_cached("UPDATE entry SET story = NULL WHERE id = ?1")?.execute([heir])?;
-        db.prepare_cached("UPDATE OR IGNORE settling SET story = ?2 WHERE story = ?1")?.execute([row, heir])?;
+    match heir {
+        Some(heir) => inherit(db, row, heir)?,
+        None => drop(db.prepare_cached("DELETE FROM settling WHERE story = ?1")?.execute([row])?),
     }
-    db.prepare_cached("DELETE FROM settling WHERE story = ?1")?.execute([row])?;
     db.prepare_cached("DELETE FROM story_text WHERE entry = ?1")?.execute([row])?;
     if let Some(own) = other(db, row)?
         && let Some(link) = duplicates::link(&own.stated)

@@ -130,6 +130,20 @@ fn another_schedule_holds_at_once() {
     assert_eq!(first.field("if-none-match"), None);
 }
 
+/// A change while nobody was here is one all the same.
+#[test]
+fn another_schedule_holds_after_a_restart() {
+    let desk = desk();
+    desk.configure(&source(&desk, "one", "/one", "schedule = \"0 0 1 1 *\""));
+    let daemon = desk.serve();
+    desk.until_status("one", "is asked", |row| row["mark"] == "well");
+    assert_eq!(daemon.stop().code(), Some(0));
+    desk.configure(&source(&desk, "one", "/one", "schedule = \"* * * * * *\""));
+    let daemon = desk.serve();
+    until("it is asked by the new schedule", || (desk.origin.count("/one") > 1).then_some(()));
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
 #[test]
 fn a_broken_configuration_changes_nothing_and_is_named_everywhere() {
     let desk = desk();

@@ -220,6 +220,24 @@ fn what_retention_removed_is_not_taken_in_again() {
     });
 }
 
+/// Undated ones that come together have one date: the number that a source may keep holds for them all the same.
+#[test]
+fn entries_of_one_date_are_held_to_their_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = open(&folder.path().join("s.db")).await;
+        let section = politics(&store).await;
+        let rows = store.sync_sources(named(&[("a", "https://a.example/")])).await.expect("rows");
+        refresh(&store, rows[0], 0, &[("0", "Zero")]).await;
+        refresh(&store, rows[0], 60, &[("1", "One"), ("2", "Two"), ("3", "Three"), ("4", "Four")]).await;
+        let dates = store.window(Shown::Section(section), 9).await.expect("a window");
+        assert_eq!(dates.iter().filter(|stored| stored.entry.effective == at(60)).count(), 4);
+        let soon = at(0) + TimeDelta::days(1);
+        let pruned = store.prune(rows[0], at(0) - TimeDelta::days(365), 2, soon).await.expect("a batch");
+        assert_eq!((pruned.removed, ids(&store, section).await.len()), (3, 2));
+    });
+}
+
 #[test]
 fn the_row_of_a_removed_entry_is_never_anothers() {
     let folder = tempfile::tempdir().expect("a folder");

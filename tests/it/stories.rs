@@ -325,6 +325,25 @@ fn a_copy_that_says_something_else_now_stands_for_itself() {
     assert_eq!(scene.shows(NEWS), ["blog", "wire"]);
 }
 
+/// The first of a story may be the one that is rewritten: who carries the old text is hidden behind it no longer.
+#[test]
+fn a_first_copy_that_says_something_else_leaves_the_story_to_the_next() {
+    let scene = Scene::new(0);
+    let story = text(13);
+    scene.refresh(WIRE, 0, &[item("wire", &story)]);
+    scene.refresh(BLOG, 60, &[item("blog", &story)]);
+    scene.refresh(OWN, 120, &[item("own", &story)]);
+    scene.refresh(WIRE, 180, &[item("wire", &format!("{story} One sentence more."))]);
+    assert_eq!(scene.shows(NEWS), ["wire =blog =own"]);
+    scene.refresh(WIRE, 240, &[item("wire", &text(14))]);
+    assert_eq!(scene.shows(NEWS), ["own =blog", "wire"]);
+    scene.withdraw(OWN, 300, &item("own", &story));
+    assert_eq!(scene.shows(NEWS), ["blog", "wire"]);
+    // Who comes later with the old text finds the story, and its new text another.
+    scene.refresh(OWN, 360, &[item("own two", &text(14))]);
+    assert_eq!(scene.shows(NEWS), ["blog", "wire =own two"]);
+}
+
 #[test]
 fn a_text_that_grows_long_enough_finds_its_story() {
     let story = text(20);
@@ -383,6 +402,17 @@ fn a_changed_configuration_chooses_again() {
     assert_eq!(scene.shows(ALL), ["own =wire =blog"]);
     manners(true, true);
     assert_eq!(scene.shows(NEWS), ["own =wire =blog"]);
+
+    // What was published before it became a copy stays, whatever else of the configuration changes.
+    let scene = Scene::new(0);
+    let longer = item("blog", &story);
+    scene.refresh(BLOG, 0, &[item("blog", "Too short to be compared.")]);
+    scene.refresh(WIRE, 60, &[item("wire", &story)]);
+    scene.refresh(BLOG, 120, &[longer]);
+    let before = scene.shows(NEWS);
+    assert_eq!(before.len(), 2, "{before:?}");
+    scene.runtime.block_on(scene.store.choose_again()).unwrap();
+    assert_eq!(scene.shows(NEWS), before);
 }
 
 /// As readers see it: through the real program, in all three formats and on the pages.

@@ -291,7 +291,7 @@ impl Loop {
     }
 
     /// Another schedule counts from the last try on.
-    fn schedule_anew(&mut self, name: &str, state: Option<&SourceState>, now: Time) {
+    pub(super) fn schedule_anew(&mut self, name: &str, state: Option<&SourceState>, now: Time) {
         let Some(source) = self.newsdesk.source(name).cloned() else { return };
         let Some((state, tried)) = state.and_then(|state| Some((state, state.last_try?))) else {
             return self.schedule(&source, state, now);
@@ -307,6 +307,7 @@ impl Loop {
             };
         }
         (state.next_poll, state.next_reason) = (Some(next.at), next.reason);
+        state.poll.paced_by = Some(cadence.print(bounds));
         self.push(&source, next.at);
         let (store, row) = (self.newsdesk.store.clone(), self.newsdesk.row(name));
         self.aside.spawn(async move {
@@ -323,7 +324,7 @@ fn reads_otherwise(one: &Source, other: &Source) -> bool {
 }
 
 /// When a source is asked.
-fn pace(newsdesk: &Newsdesk, source: &Source) -> (Cadence, schedule::Bounds) {
+pub(super) fn pace(newsdesk: &Newsdesk, source: &Source) -> (Cadence, schedule::Bounds) {
     let schedule = &newsdesk.settings.schedule;
     let cadence = source.schedule.as_ref().unwrap_or(&schedule.default).clone();
     (cadence, schedule::Bounds { min: schedule.min, max: schedule.max })
