@@ -1,6 +1,7 @@
 //! What pages show, filled in from the store and the configuration; `render::page` makes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use super::work::{blocking, on_disk};
@@ -10,8 +11,10 @@ use crate::fetch::folder;
 use crate::merge;
 use crate::model::{Feed, FeedEntry, Html, Origin};
 use crate::normalize::{clean, links};
+use crate::publish::{self, mirror};
 use crate::render::discreet::discreet;
-use crate::render::{self, opml, page};
+use crate::render::{self, opml, page, text};
+use crate::serve::file::OpenFile;
 use crate::serve::public::{Found, Wanted};
 use crate::store::{StoreError, Stored};
 
@@ -156,6 +159,30 @@ fn teaser(html: &Html) -> String {
     format!("{cut} …")
 }
 
+/// What stands below the page of a local article.
+pub(super) struct ArticleFiles {
+    page: Vec<u8>,
+    /// Folder of its source.
+    root: PathBuf,
+    /// Relative to it.
+    shows: Vec<String>,
+}
+
+impl ArticleFiles {
+    /// Bring the mirror below `root` to it; what the article shows no more leaves.
+    pub fn mirror(self, root: &Path, slug: &str) -> Result<(), mirror::MirrorError> {
+        let mut keep = BTreeSet::from([format!("articles/{slug}/index.html")]);
+        mirror::write(root, &format!("articles/{slug}/"), &publish::of_page(self.page))?;
+        for shown in self.shows {
+            let Ok((mut file, held)) = folder::open(&self.root, &shown) else { continue };
+            let path = format!("articles/{slug}/{shown}");
+            mirror::copy(root, &path, &mut file, &held)?;
+            keep.insert(path);
+        }
+        mirror::sweep_article(root, slug, &keep)
+    }
+}
+
 impl Newsdesk {
     /// A page made for a request.
     pub async fn page(&self, wanted: Wanted) -> Found {
@@ -229,18 +256,18 @@ impl Newsdesk {
             return Ok(Found::Gone);
         }
         let Some((root, shown)) = self.files_of(&stored).await? else { return Ok(Found::Missing) };
-        let Some(content_type) = media_type(path).filter(|_| shown.iter().any(|file| file == path)) else {
+        if !shown.iter().any(|file| file == path) {
             return Ok(Found::Missing);
-        };
-        let (path, most) = (path.to_owned(), self.settings.fetch.max_body);
-        Ok(match on_disk(move || folder::read(&root, &path, most)).await {
-            Ok(body) => Found::File { content_type, body },
+        }
+        let (content_type, path) = (text::media_type_by_ending(path), path.to_owned());
+        Ok(match on_disk(move || folder::open(&root, &path)).await {
+            Ok((file, held)) => Found::File { content_type, file: OpenFile::new(file, &held) },
             Err(_) => Found::Missing,
         })
     }
 
     /// Folder of a local article and the paths of the files that it shows.
-    async fn files_of(&self, stored: &Stored) -> Result<Option<(std::path::PathBuf, Vec<String>)>, StoreError> {
+    async fn files_of(&self, stored: &Stored) -> Result<Option<(PathBuf, Vec<String>)>, StoreError> {
         let Some(source) = self.sources.get(&stored.entry.source) else { return Ok(None) };
         let Place::Folder(root) = &source.place else { return Ok(None) };
         let Some(file) = stored.key_text.strip_prefix("file ") else { return Ok(None) };
@@ -250,20 +277,15 @@ impl Newsdesk {
         Ok(Some((root.clone(), shows)))
     }
 
-    /// Page and files of one article, by their paths in the mirror.
-    pub(super) async fn article_files(&self, slug: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let Found::Page(page) = self.article_page(slug).await? else { return Ok(Vec::new()) };
-        let mut files = vec![(format!("articles/{slug}/index.html"), page)];
-        if let Some(stored) = self.store.entry_by_slug(slug.to_owned()).await?
-            && let Some((_, shows)) = self.files_of(&stored).await?
-        {
-            for path in shows {
-                if let Found::File { body, .. } = self.article_file(slug, &path).await? {
-                    files.push((format!("articles/{slug}/{path}"), body));
-                }
-            }
-        }
-        Ok(files)
+    /// Page of one article, the folder that its files lie in, and which of them it shows. `None`: there is no such page.
+    pub(super) async fn article_files(&self, slug: &str) -> Result<Option<ArticleFiles>, StoreError> {
+        let Found::Page(page) = self.article_page(slug).await? else { return Ok(None) };
+        let files = match self.store.entry_by_slug(slug.to_owned()).await? {
+            Some(stored) => self.files_of(&stored).await?,
+            None => None,
+        };
+        let (root, shows) = files.unwrap_or_default();
+        Ok(Some(ArticleFiles { page, root, shows }))
     }
 
     pub(super) async fn entry_page(&self, id: String) -> Result<Found, StoreError> {
@@ -319,28 +341,4 @@ impl Newsdesk {
         let gate = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         self.standing().notices().into_iter().chain(gate.values().flatten().cloned()).collect()
     }
-}
-
-/// Files that may stand beside an article, by their ending.
-fn media_type(path: &str) -> Option<&'static str> {
-    let (_, ending) = path.rsplit_once('.')?;
-    Some(match ending.to_ascii_lowercase().as_str() {
-        "jpg" | "jpeg" => "image/jpeg",
-        "png" => "image/png",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "svg" => "image/svg+xml",
-        "mp3" => "audio/mpeg",
-        "m4a" => "audio/mp4",
-        "ogg" | "oga" => "audio/ogg",
-        "opus" => "audio/opus",
-        "flac" => "audio/flac",
-        "wav" => "audio/wav",
-        "mp4" | "m4v" => "video/mp4",
-        "webm" => "video/webm",
-        "mov" => "video/quicktime",
-        "pdf" => "application/pdf",
-        _ => return None,
-    })
 }

@@ -445,17 +445,23 @@ impl Newsdesk {
         if self.mirror_is_behind.load(Ordering::Relaxed) {
             revisions = self.everything_live();
         }
-        let mut articles = Vec::new();
-        let mut standing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut withdrawn = dirty.withdrawn.clone();
+        let folder = root.clone();
+        let mut written = on_disk(move || {
+            revisions.iter().try_for_each(|(path, revision)| mirror::write(&folder, path, revision).map(drop))
+        })
+        .await;
         for slug in &dirty.slugs {
+            if written.is_err() {
+                break;
+            }
             match self.article_files(slug).await {
                 // It was changed, and withdrawn since.
-                Ok(files) if files.is_empty() => {}
-                Ok(files) => {
-                    standing.insert(slug.clone(), files.iter().map(|(path, _)| path.clone()).collect());
-                    articles.extend(files);
+                Ok(None) => {}
+                Ok(Some(files)) => {
                     withdrawn.remove(slug);
+                    let (folder, slug) = (root.clone(), slug.clone());
+                    written = on_disk(move || files.mirror(&folder, &slug)).await;
                 }
                 Err(cause) => {
                     tracing::error!(stage = "mirror", "{}", super::chain(&cause));
@@ -463,25 +469,9 @@ impl Newsdesk {
                 }
             }
         }
-        let written = on_disk(move || {
-            for (path, revision) in &revisions {
-                mirror::write(&root, path, revision)?;
-            }
-            for (path, bytes) in articles {
-                match path.strip_suffix("/index.html") {
-                    Some(page) => mirror::write(&root, &format!("{page}/"), &publish::of_page(bytes)).map(drop)?,
-                    None => mirror::copy(&root, &path, &bytes)?,
-                }
-            }
-            for (slug, files) in &standing {
-                mirror::sweep_article(&root, slug, files)?;
-            }
-            for slug in &withdrawn {
-                mirror::remove_article(&root, slug)?;
-            }
-            Ok::<(), mirror::MirrorError>(())
-        })
-        .await;
+        if written.is_ok() {
+            written = on_disk(move || withdrawn.iter().try_for_each(|slug| mirror::remove_article(&root, slug))).await;
+        }
         self.mirror_is_behind.store(written.is_err(), Ordering::Relaxed);
         let cause = written.err()?;
         tracing::error!(stage = "mirror", "{}; it is tried again", super::chain(&cause));

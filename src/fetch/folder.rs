@@ -3,7 +3,7 @@
 //! A path never leaves its folder: symbolic links may lead from file to file inside of it, and nowhere else.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
@@ -98,6 +98,18 @@ pub fn scan(root: &Path) -> Result<Scan, FolderError> {
 
 /// The bytes of the file `relative` under `root`, at most `max_bytes` of them.
 pub fn read(root: &Path, relative: &str, max_bytes: u64) -> Result<Vec<u8>, FolderError> {
+    let (file, held) = open(root, relative)?;
+    let too_large = || FolderError::TooLarge { path: relative.to_owned(), max_bytes };
+    if held.len() > max_bytes {
+        return Err(too_large());
+    }
+    let cannot = |cause| failure(root.join(relative), cause);
+    let bytes = read_at_most(&file, max_bytes.saturating_add(1)).map_err(cannot)?;
+    if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// The file `relative` under `root`: never one that a link leads to outside of it, never a pipe.
+pub fn open(root: &Path, relative: &str) -> Result<(File, Metadata), FolderError> {
     let root = real(root)?;
     let leads_out = || FolderError::LeadsOut { path: relative.to_owned() };
     if relative.is_empty() || Path::new(relative).components().any(|part| !matches!(part, Component::Normal(_))) {
@@ -116,12 +128,7 @@ pub fn read(root: &Path, relative: &str, max_bytes: u64) -> Result<Vec<u8>, Fold
     if !held.is_file() {
         return Err(FolderError::NotAFile { path: relative.to_owned() });
     }
-    let too_large = || FolderError::TooLarge { path: relative.to_owned(), max_bytes };
-    if held.len() > max_bytes {
-        return Err(too_large());
-    }
-    let bytes = read_at_most(&file, max_bytes.saturating_add(1)).map_err(cannot)?;
-    if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok(bytes) }
+    Ok((file, held))
 }
 
 /// May this file be taken now, or is somebody still writing it?

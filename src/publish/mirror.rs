@@ -113,11 +113,19 @@ pub fn remove_days(root: &Path, section: &str) -> Result<(), MirrorError> {
     Ok(())
 }
 
-/// Copy a file that an article shows.
-pub fn copy(root: &Path, path: &str, bytes: &[u8]) -> Result<(), MirrorError> {
+/// Copy a file that an article shows, unless it stands there with the same length and time.
+pub fn copy(root: &Path, path: &str, from: &mut File, held: &fs::Metadata) -> Result<(), MirrorError> {
     let file: PathBuf =
         root.join(path.split('/').filter(|part| !part.is_empty() && *part != "..").collect::<PathBuf>());
-    replace(&file, bytes)
+    let modified = held.modified().ok();
+    let stands = |there: &fs::Metadata| there.len() == held.len() && there.modified().ok() == modified;
+    if modified.is_some() && fs::metadata(&file).is_ok_and(|there| stands(&there)) {
+        return Ok(());
+    }
+    replace_with(&file, |new| {
+        io::copy(from, new)?;
+        modified.map_or(Ok(()), |modified| new.set_modified(modified))
+    })
 }
 
 /// Pages of articles in the mirror that are no longer wanted: a withdrawal while the daemon was down.
@@ -170,13 +178,17 @@ fn with_ending(file: &Path, ending: &str) -> PathBuf {
 
 /// Write, sync, rename, sync the folder.
 fn replace(file: &Path, bytes: &[u8]) -> Result<(), MirrorError> {
+    replace_with(file, |new| new.write_all(bytes))
+}
+
+fn replace_with(file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), MirrorError> {
     let failed = |cause| MirrorError { path: file.to_owned(), cause };
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.newsdesk-new"));
     let written = File::create(&temporary).and_then(|mut new| {
-        new.write_all(bytes)?;
+        write(&mut new)?;
         new.sync_all()
     });
     let renamed = written.and_then(|()| fs::rename(&temporary, file));

@@ -7,7 +7,8 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
-use super::Response;
+use super::file::{self, OpenFile, Part};
+use super::{Body, Response};
 use crate::model::Time;
 use crate::publish::{Media, Revision, etag};
 
@@ -39,7 +40,7 @@ pub fn revision(
         Some(known) => known.get_or_init(made).clone(),
         None => made(),
     };
-    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body.clone() }));
+    let mut response = Response::new(whole(if fresh { Bytes::new() } else { body.clone() }));
     *response.headers_mut() = head;
     // A clock was set back: no date of an answer may lie in the future (RFC 9110 §8.8.2.1).
     let now = SystemTime::now();
@@ -96,7 +97,7 @@ pub fn made(method: &Method, asked: &HeaderMap, status: StatusCode, media: Media
     };
     let tag = if coding == Coding::Gzip { format!("\"{}-gzip\"", made.etag) } else { format!("\"{}\"", made.etag) };
     let fresh = status == StatusCode::OK && tag_matches(asked, &made.etag).unwrap_or(false);
-    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body }));
+    let mut response = Response::new(whole(if fresh { Bytes::new() } else { body }));
     *response.status_mut() = if fresh { StatusCode::NOT_MODIFIED } else { status };
     let headers = response.headers_mut();
     set(headers, header::ETAG, &tag);
@@ -111,26 +112,59 @@ pub fn made(method: &Method, asked: &HeaderMap, status: StatusCode, media: Media
     without_body_for_head(method, response)
 }
 
-/// A file that an article shows: never run as a page of ours, whatever is in it.
-pub fn file(method: &Method, asked: &HeaderMap, content_type: &str, body: Vec<u8>) -> Response {
-    let tag = etag(&body);
-    let fresh = tag_matches(asked, &tag).unwrap_or(false);
-    let mut response = Response::new(Full::new(if fresh { Bytes::new() } else { body.into() }));
-    let headers = response.headers_mut();
-    set(headers, header::ETAG, &format!("\"{tag}\""));
-    set(headers, header::CACHE_CONTROL, CACHE);
-    set(headers, header::CONTENT_TYPE, content_type);
-    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(headers, header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox");
-    if fresh {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
+/// A file that an article shows, or the range of it that is asked for: never run as a page of ours, whatever is in it.
+pub fn file(method: &Method, asked: &HeaderMap, content_type: &str, found: OpenFile) -> Response {
+    let modified = http_date(found.modified);
+    let length = found.length;
+    let fresh = is_had(asked, &found.tag, found.modified);
+    let part = match file::asked(asked, length, &found.tag, &modified) {
+        _ if fresh || method != Method::GET => file::Asked::Whole,
+        part => part,
+    };
+    let mut headers = HeaderMap::with_capacity(12);
+    set(&mut headers, header::ETAG, &format!("\"{}\"", found.tag));
+    set(&mut headers, header::LAST_MODIFIED, &modified);
+    set(&mut headers, header::CACHE_CONTROL, CACHE);
+    set(&mut headers, header::ACCEPT_RANGES, "bytes");
+    if !fresh {
+        set(&mut headers, header::CONTENT_TYPE, content_type);
+        set(&mut headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        set(&mut headers, header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox");
     }
-    without_body_for_head(method, response)
+    let (status, sent) = match part {
+        _ if fresh => (StatusCode::NOT_MODIFIED, None),
+        file::Asked::Whole => (StatusCode::OK, Some(Part::whole(length))),
+        file::Asked::Part(part) => {
+            let range = format!("bytes {}-{}/{length}", part.first, part.end - 1);
+            set(&mut headers, header::CONTENT_RANGE, &range);
+            (StatusCode::PARTIAL_CONTENT, Some(part))
+        }
+        file::Asked::Nothing => {
+            set(&mut headers, header::CONTENT_RANGE, &format!("bytes */{length}"));
+            (StatusCode::RANGE_NOT_SATISFIABLE, None)
+        }
+    };
+    let body = match sent {
+        None => whole(Bytes::new()),
+        Some(part) => {
+            set(&mut headers, header::CONTENT_LENGTH, &part.length().to_string());
+            if method == Method::HEAD { whole(Bytes::new()) } else { Body::Right(found.pieces(part)) }
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A body that stands in memory as a whole.
+pub fn whole(bytes: impl Into<Bytes>) -> Body {
+    Body::Left(Full::new(bytes.into()))
 }
 
 /// Plain words for machines and probes.
 pub fn words(status: StatusCode, text: impl Into<String>) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from(text.into())));
+    let mut response = Response::new(whole(text.into()));
     *response.status_mut() = status;
     set(response.headers_mut(), header::CONTENT_TYPE, "text/plain; charset=utf-8");
     set(response.headers_mut(), header::CACHE_CONTROL, "no-store");
@@ -166,7 +200,7 @@ fn without_body_for_head(method: &Method, mut response: Response) -> Response {
         if response.status() != StatusCode::NOT_MODIFIED {
             set(response.headers_mut(), header::CONTENT_LENGTH, &length.to_string());
         }
-        *response.body_mut() = Full::new(Bytes::new());
+        *response.body_mut() = whole(Bytes::new());
     }
     response
 }
@@ -203,12 +237,16 @@ fn takes(asked: &HeaderMap, coding: &str) -> bool {
     star.unwrap_or(false)
 }
 
-/// Has the client these bytes? If-None-Match outranks If-Modified-Since (RFC 9110 §13.2.2).
 fn is_fresh(asked: &HeaderMap, revision: &Revision) -> bool {
-    tag_matches(asked, &revision.etag).unwrap_or_else(|| {
+    is_had(asked, &revision.etag, revision.modified)
+}
+
+/// Has the client these bytes? If-None-Match outranks If-Modified-Since (RFC 9110 §13.2.2).
+fn is_had(asked: &HeaderMap, tag: &str, modified: Time) -> bool {
+    tag_matches(asked, tag).unwrap_or_else(|| {
         let since = asked.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
         let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
-        since.is_some_and(|since| Time::from(since) >= revision.modified)
+        since.is_some_and(|since| Time::from(since) >= modified)
     })
 }
 

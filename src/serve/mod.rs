@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod file;
 pub mod public;
 pub mod websub;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::Method;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,7 +28,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use websub::Peer;
 
 pub type Request = hyper::Request<Incoming>;
-pub type Response = hyper::Response<Full<Bytes>>;
+/// In memory as a whole, or a file that is read as it is sent.
+pub type Body = Either<Full<Bytes>, file::Pieces>;
+pub type Response = hyper::Response<Body>;
 
 /// A slow client may take this long to send its request, an idle one to send its next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);

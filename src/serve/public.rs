@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode, header};
 
+use super::file::OpenFile;
 use super::websub::Endpoints;
 use super::{Request, Response, answer};
 use crate::metrics::{Counter, Histogram, Text};
@@ -42,7 +43,7 @@ pub enum Found {
     Revision(Arc<Revision>),
     File {
         content_type: &'static str,
-        body: Vec<u8>,
+        file: OpenFile,
     },
     Missing,
     /// Withdrawn by its owner.
@@ -80,7 +81,7 @@ pub struct Answered {
     took: Histogram,
 }
 
-const STATUSES: [u16; 11] = [200, 202, 204, 304, 308, 400, 404, 405, 410, 500, 503];
+const STATUSES: [u16; 13] = [200, 202, 204, 206, 304, 308, 400, 404, 405, 410, 416, 500, 503];
 
 impl Answered {
     fn note(&self, status: StatusCode, took: Duration) {
@@ -168,7 +169,7 @@ impl Public {
                 answer::revision(method, asked, &revision, || vec![format!("<{}{path}>; rel=\"self\"", self.base)])
             }
             Found::Page(body) => answer::made(method, asked, StatusCode::OK, Media::Html, body),
-            Found::File { content_type, body } => answer::file(method, asked, content_type, body),
+            Found::File { content_type, file } => answer::file(method, asked, content_type, file),
             found => self.error(method, asked, found).await,
         }
     }

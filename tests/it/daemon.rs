@@ -646,3 +646,43 @@ fn an_id_too_long_for_a_file_keeps_no_other_page_from_the_mirror() {
     until("and the days", || desk.path("public/news/2026-03-05/index.html").exists().then_some(()));
     assert!(desk.log().contains("File name too long"), "{}", desk.log());
 }
+
+/// A recording is longer than any document that is read: it is sent as it is read, as a whole or the part that a player
+/// asks for, and lies in the mirror.
+#[test]
+fn a_recording_beside_an_article_is_served_whole_and_in_parts() {
+    let desk = Desk::new();
+    let sound: Vec<u8> = (0..900_000_u32).map(|n| (n % 251) as u8).collect();
+    desk.write("articles/talk.mp3", &sound);
+    desk.write("articles/talk.md", "---\ntitle: Talk\ndate: 2026-03-03\n---\n[Listen](talk.mp3) to it.\n");
+    desk.configure(
+        "[[section]]\nname = \"news\"\n[[source]]\nname = \"own\"\nfolder = \"articles\"\nsections = [\"news\"]\n",
+    );
+    let config = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    let config = config.replace("[fetch]\n", "[fetch]\nmax-body = \"2 KiB\"\n");
+    assert!(config.contains("max-body"), "{config}");
+    desk.write("newsdesk.toml", config.replace("[publish]\n", "[publish]\nfolder = \"public\"\n"));
+    let daemon = desk.serve();
+    desk.until_titles("news", &["Talk"]);
+    let path = "/articles/talk/talk.mp3";
+    let whole = desk.get(path);
+    assert_eq!((whole.status, whole.field("content-type"), whole.field("accept-ranges")), (200, "audio/mpeg", "bytes"));
+    assert!(whole.body == sound, "{} bytes came", whole.body.len());
+    let head = desk.ask("HEAD", path, &[]);
+    assert_eq!((head.status, head.field("content-length"), head.body.len()), (200, "900000", 0));
+    let tag = whole.field("etag");
+    assert_eq!(desk.ask("GET", path, &[("If-None-Match", tag)]).status, 304);
+    assert_eq!(desk.ask("GET", path, &[("If-Modified-Since", whole.field("last-modified"))]).status, 304);
+    let part = desk.ask("GET", path, &[("Range", "bytes=300000-799999"), ("If-Range", tag)]);
+    assert_eq!((part.status, part.field("content-range")), (206, "bytes 300000-799999/900000"));
+    assert!(part.body == sound[300_000..800_000], "{} bytes came", part.body.len());
+    assert_eq!(desk.ask("GET", path, &[("Range", "bytes=-1")]).body, sound[899_999..]);
+    let beyond = desk.ask("GET", path, &[("Range", "bytes=900000-")]);
+    assert_eq!((beyond.status, beyond.field("content-range")), (416, "bytes */900000"));
+    until("it is mirrored", || {
+        std::fs::read(desk.path("public/articles/talk/talk.mp3")).ok().filter(|bytes| *bytes == sound)
+    });
+    desk.write("articles/talk.mp3", b"another");
+    assert_eq!(desk.ask("GET", path, &[("Range", "bytes=0-1"), ("If-Range", tag)]).body, b"another");
+    assert_eq!(daemon.stop().code(), Some(0));
+}
