@@ -142,7 +142,9 @@ impl Newsdesk {
             let stored = StoredRevision {
                 path: format!("{path}{}{number}/{name}", render::ARCHIVE),
                 etag: publish::etag(&body),
-                body,
+                body: body.into(),
+                gzip: None,
+                brotli: None,
                 modified: known.modified,
                 counter: known.counter,
                 made_by: String::new(),
@@ -206,6 +208,7 @@ impl Newsdesk {
     pub(super) async fn sweep_archives(&self) -> Result<(), StoreError> {
         let root = self.settings.publish.folder.clone();
         let mut wanted = BTreeMap::new();
+        let (placer, private) = (self.placer.print(), self.private_sources());
         for (row, section) in self.sections.iter().filter(|(row, _)| !row.name.is_empty()) {
             let shelf = self.store.shelf(row.row).await?;
             let newest = root.as_ref().filter(|_| shelf.holds(shelf.newest())).is_some_and(|root| {
@@ -217,8 +220,8 @@ impl Newsdesk {
                     "{} {section:?} {:?} {} {:?} {root:?} {newest}",
                     env!("CARGO_PKG_VERSION"),
                     self.site,
-                    self.placer.print(),
-                    self.private_sources()
+                    placer,
+                    private
                 )
                 .as_bytes(),
             );

@@ -229,15 +229,30 @@ impl Newsdesk {
         Newsdesk { shared: Arc::new(shared) }
     }
 
-    /// Was everything published when the last run ended, with this configuration and program? From now on it is not.
-    async fn was_all_published(&self) -> Result<bool, StoreError> {
-        let known = self.store.meta(ALL_PUBLISHED).await?;
-        self.store.set_meta(ALL_PUBLISHED, String::new()).await?;
-        Ok(known.is_some_and(|known| known == self.publication_print()))
+    /// What the last run left of its publications. From now on something may lack.
+    async fn last_run(&self) -> Result<LastRun, StoreError> {
+        let known = self.store.meta(PUBLISHED).await?.unwrap_or_default();
+        let print = self.publication_print();
+        let last = match known.strip_prefix(CUT) {
+            None if known == print => LastRun::Whole,
+            Some(known) if known == print => LastRun::Cut,
+            _ => LastRun::Other,
+        };
+        if last == LastRun::Other {
+            self.store.set_meta(PUBLISHED, String::new()).await?;
+        } else {
+            self.mark_mostly_published().await?;
+        }
+        Ok(last)
+    }
+
+    /// Everything that there is was published with this configuration and program; what comes from now on may lack.
+    async fn mark_mostly_published(&self) -> Result<(), StoreError> {
+        self.store.set_meta(PUBLISHED, format!("{CUT}{}", self.publication_print())).await
     }
 
     async fn mark_all_published(&self) -> Result<(), StoreError> {
-        self.store.set_meta(ALL_PUBLISHED, self.publication_print()).await
+        self.store.set_meta(PUBLISHED, self.publication_print()).await
     }
 
     fn publication_print(&self) -> String {
@@ -318,8 +333,21 @@ impl Newsdesk {
     }
 }
 
-/// Where the store says that nothing waits to be published; a killed run leaves it empty.
-const ALL_PUBLISHED: &str = "all-published";
+/// What the documents that stand in the store are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastRun {
+    /// All that is stored, by this configuration and program.
+    Whole,
+    /// The same but for the last changes: that run was killed.
+    Cut,
+    /// Something else.
+    Other,
+}
+
+/// Where the store says by which configuration and program its documents were published; with [`CUT`] in front, that not
+/// all that is stored may be among it.
+const PUBLISHED: &str = "all-published";
+const CUT: &str = "cut ";
 
 /// What knows where every entry belongs.
 pub fn placer(settings: &Settings) -> Placer {

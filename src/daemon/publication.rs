@@ -181,9 +181,12 @@ impl Newsdesk {
         let newsdesk = self.clone();
         let serving = self.serving.load(Ordering::Acquire);
         let rendered = blocking(move || {
-            let (stored, revisions) = newsdesk.render(material, with_front, spells, now);
+            let (mut stored, revisions) = newsdesk.render(material, with_front, spells, now);
             if serving {
-                revisions.iter().for_each(|(_, revision)| revision.prepare());
+                for (stored, (_, revision)) in stored.iter_mut().zip(&revisions) {
+                    revision.prepare();
+                    (stored.gzip, stored.brotli) = (revision.gzip().cloned(), revision.brotli().cloned());
+                }
             }
             (stored, revisions)
         });

@@ -25,7 +25,7 @@ use super::publication::Dirty;
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish};
 use super::work::blocking;
-use super::{Newsdesk, StartError, full_text, memory, reload};
+use super::{LastRun, Newsdesk, StartError, full_text, memory, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
@@ -94,16 +94,16 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
     let (sender, mut changes) = mpsc::channel(64);
     let reload = Reload::new(events.read, sender.clone());
     let mut state = Loop { reload, ..Loop::new(newsdesk.clone()) };
-    let all_published = newsdesk.was_all_published().await?;
+    let last_run = newsdesk.last_run().await?;
     newsdesk.prepare_to_serve().await;
     state.schedule_all().await?;
     newsdesk.sweep().await?;
     state.watcher = watch_folders(&newsdesk, sender);
-    state.first_publication(all_published).await;
+    state.first_publication(last_run).await;
     newsdesk.start_hub().await?;
     let mut pushes = newsdesk.start_pushes().await?;
     serving.ready();
-    state.look_at_everything(all_published).await;
+    state.look_at_everything(last_run).await;
     let mut told = Instant::now();
     loop {
         state.go_on_reloading(&mut serving);
@@ -157,7 +157,7 @@ async fn refresh_once(
     state.remember_what_hosts_taught().await?;
     newsdesk.sweep().await?;
     // What an earlier run stored but could not publish any more is published now.
-    if !newsdesk.was_all_published().await? {
+    if newsdesk.last_run().await? != LastRun::Whole {
         state.dirty = newsdesk.everything().await?;
     }
     state.dirty.sections.extend(newsdesk.settle(now()).await?.0);

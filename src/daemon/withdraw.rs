@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::publication::Dirty;
-use super::{Newsdesk, StartError};
+use super::{LastRun, Newsdesk, StartError};
 use crate::config::settings::Place;
 use crate::model::id_of_name;
 use crate::normalize::identity::{self, Key};
@@ -146,7 +146,7 @@ impl Newsdesk {
 /// `newsdesk withdraw` where no daemon runs: done, published, closed.
 pub async fn withdraw(newsdesk: Newsdesk, wish: &Withdraw) -> Result<WithdrawReport, StartError> {
     let mut dirty = Dirty::default();
-    if !newsdesk.was_all_published().await? {
+    if newsdesk.last_run().await? != LastRun::Whole {
         dirty = newsdesk.everything().await?;
     }
     let (report, done) = newsdesk.withdraw(wish).await?;

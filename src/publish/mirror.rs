@@ -216,7 +216,9 @@ mod tests {
     fn revision(path: &str, body: &str) -> Revision {
         revive(StoredRevision {
             path: path.into(),
-            body: body.into(),
+            body: body.to_owned().into(),
+            gzip: None,
+            brotli: None,
             etag: String::new(),
             modified: Time::default(),
             counter: 1,

@@ -161,7 +161,8 @@ pub fn revise(
             None => (now, 1),
         };
         let made_by = made_by.to_owned();
-        let stored = StoredRevision { etag: etag(&body), path, body, modified, counter, made_by };
+        let (etag, body) = (etag(&body), body.into());
+        let stored = StoredRevision { etag, path, body, gzip: None, brotli: None, modified, counter, made_by };
         let revision = revive(stored.clone());
         revised.push((stored, revision));
     }
@@ -171,7 +172,14 @@ pub fn revise(
 /// A stored revision, ready to be served.
 pub fn revive(stored: StoredRevision) -> Revision {
     let media = Media::of_path(&stored.path);
-    Revision::new(media, stored.body.into(), stored.etag, stored.modified, stored.counter)
+    let revision = Revision::new(media, stored.body, stored.etag, stored.modified, stored.counter);
+    // A validator names bytes: those that were sent under it once.
+    for (kept, known) in [(&revision.gzip, stored.gzip), (&revision.brotli, stored.brotli)] {
+        if known.is_some() {
+            let _ = kept.set(known);
+        }
+    }
+    revision
 }
 
 /// A page that is made anew whenever it is asked for, as it stands now.
@@ -250,6 +258,8 @@ mod tests {
         let revision = revive(StoredRevision {
             path: "rss.xml".into(),
             body: body.clone().into(),
+            gzip: None,
+            brotli: None,
             etag: "e".into(),
             modified: at(1),
             counter: 1,

@@ -281,6 +281,8 @@ mod tests {
         let stored = StoredRevision {
             path: "atom.xml".into(),
             body: "<entry/>".repeat(500).into(),
+            gzip: None,
+            brotli: None,
             etag: "tag".into(),
             modified: Time::from_timestamp(784_111_777, 0).unwrap(),
             counter: 1,

@@ -1,5 +1,6 @@
 //! Revisions: documents as they were published. Every start serves them unchanged.
 
+use bytes::Bytes;
 use rusqlite::params;
 
 use super::{Store, StoreError, time};
@@ -10,7 +11,10 @@ use crate::model::Time;
 pub struct StoredRevision {
     /// Below the base of the site, without a slash in front: `politics/atom.xml`.
     pub path: String,
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// Its codings as they are sent, where they have been made and gain something.
+    pub gzip: Option<Bytes>,
+    pub brotli: Option<Bytes>,
     /// Strong validator of the bytes, without quotes.
     pub etag: String,
     /// Moves only with content and strictly grows.
@@ -24,12 +28,15 @@ pub struct StoredRevision {
 impl Store {
     pub async fn revisions(&self) -> Result<Vec<StoredRevision>, StoreError> {
         self.read(|db| {
-            let mut statement =
-                db.prepare("SELECT path, body, etag, modified, counter, made_by FROM revision ORDER BY path")?;
+            let mut statement = db.prepare(
+                "SELECT path, body, etag, modified, counter, made_by, gzip, brotli FROM revision ORDER BY path",
+            )?;
             let rows = statement.query_map([], |row| {
                 Ok(StoredRevision {
                     path: row.get(0)?,
-                    body: row.get(1)?,
+                    body: row.get::<_, Vec<u8>>(1)?.into(),
+                    gzip: row.get::<_, Option<Vec<u8>>>(6)?.map(Bytes::from),
+                    brotli: row.get::<_, Option<Vec<u8>>>(7)?.map(Bytes::from),
                     etag: row.get(2)?,
                     modified: time(row.get(3)?),
                     counter: row.get::<_, i64>(4)?.unsigned_abs(),
@@ -44,15 +51,17 @@ impl Store {
     /// All or none: the documents of one publication belong together.
     pub async fn put_revisions(&self, revisions: Vec<StoredRevision>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let sql = "INSERT INTO revision (path, body, etag, modified, counter, made_by)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (path) DO UPDATE SET body = excluded.body,
+            let sql = "INSERT INTO revision (path, body, etag, modified, counter, made_by, gzip, brotli)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (path) DO UPDATE SET body = excluded.body,
                 etag = excluded.etag, modified = excluded.modified, counter = excluded.counter,
-                made_by = excluded.made_by";
+                made_by = excluded.made_by, gzip = excluded.gzip, brotli = excluded.brotli";
             let mut statement = db.prepare_cached(sql)?;
             for revision in &revisions {
                 let counter = i64::try_from(revision.counter).unwrap_or(i64::MAX);
-                let StoredRevision { path, body, etag, modified, made_by, .. } = revision;
-                statement.execute(params![path, body, etag, modified.timestamp(), counter, made_by])?;
+                let StoredRevision { path, body, gzip, brotli, etag, modified, made_by, .. } = revision;
+                let (body, modified) = (&body[..], modified.timestamp());
+                let (gzip, brotli) = (gzip.as_deref(), brotli.as_deref());
+                statement.execute(params![path, body, etag, modified, counter, made_by, gzip, brotli])?;
             }
             Ok(())
         })

@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Loop;
 use crate::daemon::chain;
 use crate::daemon::clock::{now, wall};
-use crate::daemon::memory;
 use crate::daemon::publication::{Dirty, Published, TOMBSTONE_DELAY};
 use crate::daemon::work::blocking;
+use crate::daemon::{LastRun, memory};
 use crate::store::StoreError;
 
 /// What could not be published is tried again after this.
@@ -35,8 +35,9 @@ pub(super) async fn published(publishing: &mut Option<Publishing>) -> (Dirty, Re
 
 impl Loop {
     /// What is stored and what the folders hold, live before anybody is told that we are ready. Where the last run had
-    /// published everything with this very configuration, that is only what changed in the folders since.
-    pub(super) async fn first_publication(&mut self, all_published: bool) {
+    /// published with this very configuration, its documents are live already: then that is only what changed in the
+    /// folders since.
+    pub(super) async fn first_publication(&mut self, last_run: LastRun) {
         let patience = Instant::now() + FIRST_SCAN;
         while self.folders.values().any(|folder| folder.running) && Instant::now() < patience {
             tokio::select! {
@@ -44,7 +45,7 @@ impl Loop {
                 () = sleep_until(patience) => {}
             }
         }
-        if !all_published {
+        if last_run == LastRun::Other {
             self.everything_is_dirty().await;
         }
         if !self.dirty.is_empty() {
@@ -52,15 +53,22 @@ impl Loop {
             let done = published(&mut self.publishing).await;
             self.published(done);
         }
+        if last_run == LastRun::Other
+            && self.dirty.is_empty()
+            && let Err(cause) = self.newsdesk.mark_mostly_published().await
+        {
+            tracing::error!(stage = "store", "{}", chain(&cause));
+        }
         // What was withdrawn right before the last stop is announced, too.
         self.tombstones_follow();
         // A file saved right after the start is not to wait for the interval.
         self.last_publication = None;
     }
 
-    /// Once we are ready: what time alone has changed while nobody was here is looked for aside.
-    pub(super) async fn look_at_everything(&mut self, all_published: bool) {
-        if all_published {
+    /// Once we are ready: what time alone has changed while nobody was here, and what a killed run stored and did not
+    /// publish any more, is looked for aside.
+    pub(super) async fn look_at_everything(&mut self, last_run: LastRun) {
+        if last_run != LastRun::Other {
             self.everything_is_dirty().await;
             self.started = true;
         } else {
