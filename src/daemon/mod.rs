@@ -50,7 +50,7 @@ use crate::parse::plain::Vocabulary;
 use crate::publish::{self, Live};
 use crate::schedule::{Failure, Outage, Poll, queue};
 use crate::sections::{Placer, SourceRules};
-use crate::store::{SectionRow, Store, StoreError};
+use crate::store::{Packed, SectionRow, Store, StoreError};
 
 pub use refresh::{RefreshError, Stage};
 pub use run::{Events, Progress, Serving, run, update};
@@ -274,17 +274,20 @@ impl Newsdesk {
     }
 
     /// From now on every revision is compressed before it goes live, and those that are live already now.
-    async fn prepare_to_serve(&self) {
+    async fn prepare_to_serve(&self) -> Result<(), StoreError> {
         self.serving.store(true, Ordering::Release);
         let live = self.live.clone();
-        work::blocking(move || {
-            for path in live.paths() {
-                if let Some(revision) = live.get(&path) {
-                    revision.prepare();
-                }
-            }
-        })
-        .await;
+        let packed = work::blocking(move || {
+            let live = live.paths().into_iter().filter_map(|path| Some((path.clone(), live.get(&path)?)));
+            live.filter(|(_, revision)| revision.prepare()).collect::<Vec<_>>()
+        });
+        let packed = packed.await.into_iter().map(|(path, revision)| Packed {
+            path,
+            etag: revision.etag.clone(),
+            gzip: revision.gzip().cloned(),
+            brotli: revision.brotli().cloned(),
+        });
+        self.store.put_packed(packed.collect()).await
     }
 
     /// Where a changed configuration places entries otherwise, every stored entry is placed anew; or in any case.

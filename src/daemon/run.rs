@@ -95,7 +95,7 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
     let reload = Reload::new(events.read, sender.clone());
     let mut state = Loop { reload, ..Loop::new(newsdesk.clone()) };
     let last_run = newsdesk.last_run().await?;
-    newsdesk.prepare_to_serve().await;
+    newsdesk.prepare_to_serve().await?;
     state.schedule_all().await?;
     newsdesk.sweep().await?;
     state.watcher = watch_folders(&newsdesk, sender);

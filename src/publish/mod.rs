@@ -106,10 +106,11 @@ impl Revision {
         self.brotli.get_or_init(|| self.media.is_text().then(|| brotli(&self.body)).flatten()).as_ref()
     }
 
-    /// Compress now, before anybody asks: not on an async thread.
-    pub fn prepare(&self) {
-        self.gzip();
-        self.brotli();
+    /// Compress now, before anybody asks: not on an async thread. Was there anything to do that gained something?
+    pub fn prepare(&self) -> bool {
+        let known = self.gzip.get().is_some() && self.brotli.get().is_some();
+        let gained = self.gzip().is_some() || self.brotli().is_some();
+        gained && !known
     }
 }
 

@@ -50,7 +50,7 @@ pub use full_text::{PageCounts, PageOutcome, WantedPage};
 pub use hits::RuleHits;
 pub use mirror::{SectionDay, Unmirrored};
 pub use retention::Pruned;
-pub use revisions::StoredRevision;
+pub use revisions::{Packed, StoredRevision};
 pub use sources::{SectionRow, SourceRow};
 pub use spells::{Spell, Spells};
 pub use sqlite::Store;

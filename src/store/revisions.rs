@@ -25,6 +25,16 @@ pub struct StoredRevision {
     pub made_by: String,
 }
 
+/// The codings of a revision that was stored without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    pub path: String,
+    /// Of the revision: another one is not meant.
+    pub etag: String,
+    pub gzip: Option<Bytes>,
+    pub brotli: Option<Bytes>,
+}
+
 impl Store {
     pub async fn revisions(&self) -> Result<Vec<StoredRevision>, StoreError> {
         self.read(|db| {
@@ -62,6 +72,22 @@ impl Store {
                 let (body, modified) = (&body[..], modified.timestamp());
                 let (gzip, brotli) = (gzip.as_deref(), brotli.as_deref());
                 statement.execute(params![path, body, etag, modified, counter, made_by, gzip, brotli])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What was compressed later.
+    pub async fn put_packed(&self, packed: Vec<Packed>) -> Result<(), StoreError> {
+        if packed.is_empty() {
+            return Ok(());
+        }
+        self.write(move |db| {
+            let sql = "UPDATE revision SET gzip = ?3, brotli = ?4 WHERE path = ?1 AND etag = ?2";
+            let mut statement = db.prepare_cached(sql)?;
+            for Packed { path, etag, gzip, brotli } in &packed {
+                statement.execute(params![path, etag, gzip.as_deref(), brotli.as_deref()])?;
             }
             Ok(())
         })
