@@ -290,6 +290,12 @@ impl Newsdesk {
         self.store.put_packed(packed.collect()).await
     }
 
+    /// Hand back to the system what the last work took.
+    async fn give_back(self) {
+        self.store.give_back().await;
+        work::blocking(memory::give_back).await;
+    }
+
     /// Where a changed configuration places entries otherwise, every stored entry is placed anew; or in any case.
     async fn place_again(&self, anew: bool) -> Result<(), StoreError> {
         self.keep_pages().await?;

@@ -24,8 +24,7 @@ use super::polls::{Polls, Start};
 use super::publication::Dirty;
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish};
-use super::work::blocking;
-use super::{LastRun, Newsdesk, StartError, full_text, memory, reload};
+use super::{LastRun, Newsdesk, StartError, full_text, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
@@ -483,7 +482,7 @@ impl Loop {
                 .filter(|(_, section)| section.max_age.is_some() || section.keep.is_some());
             self.dirty.sections.extend(aging.map(|(row, _)| row.name.clone()));
             self.dirty.merge(self.newsdesk.no_longer_told(now - 2 * TICK, now).await);
-            self.aside.spawn(blocking(memory::give_back));
+            self.aside.spawn(self.newsdesk.clone().give_back());
         }
     }
 

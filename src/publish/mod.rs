@@ -162,7 +162,7 @@ pub fn revise(
             None => (now, 1),
         };
         let made_by = made_by.to_owned();
-        let (etag, body) = (etag(&body), body.into());
+        let (etag, body) = (etag(&body), kept(body));
         let stored = StoredRevision { etag, path, body, gzip: None, brotli: None, modified, counter, made_by };
         let revision = revive(stored.clone());
         revised.push((stored, revision));
@@ -207,7 +207,7 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
     }
     let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 3), flate2::Compression::new(6));
     encoder.write_all(body).ok()?;
-    encoder.finish().ok().filter(|packed| packed.len() < body.len()).map(Bytes::from)
+    encoder.finish().ok().filter(|packed| packed.len() < body.len()).map(kept)
 }
 
 fn brotli(body: &[u8]) -> Option<Bytes> {
@@ -217,7 +217,13 @@ fn brotli(body: &[u8]) -> Option<Bytes> {
     let mut packed = Vec::with_capacity(body.len() / 3);
     let parameters = brotli::enc::BrotliEncoderParams { quality: 5, lgwin: 20, ..Default::default() };
     brotli::BrotliCompress(&mut &body[..], &mut packed, &parameters).ok()?;
-    (packed.len() < body.len()).then(|| packed.into())
+    (packed.len() < body.len()).then(|| kept(packed))
+}
+
+/// What stays for long takes no more room than it has bytes.
+fn kept(mut bytes: Vec<u8>) -> Bytes {
+    bytes.shrink_to_fit();
+    bytes.into()
 }
 
 #[cfg(test)]

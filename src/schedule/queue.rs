@@ -85,7 +85,7 @@ type Place = (Time, u64);
 struct Bucket {
     /// The operator's for this host.
     budget: Option<Budget>,
-    waiting: BTreeMap<Place, Arc<str>>,
+    waiting: Waits,
     running: usize,
     /// No start before: the interval since the last one.
     next_start: Option<Time>,
@@ -97,6 +97,55 @@ struct Bucket {
     served: u64,
     /// As it stands in [`Queue::ready`].
     ready: Option<(Time, u64)>,
+}
+
+/// The sources of one bucket, in their order. Most buckets have one, for which a map would be ten times its size.
+#[derive(Debug, Default)]
+struct Waits {
+    /// `None`: nothing waits.
+    first: Option<(Place, Arc<str>)>,
+    /// All are after the first.
+    others: BTreeMap<Place, Arc<str>>,
+}
+
+impl Waits {
+    fn first(&self) -> Option<Time> {
+        self.first.as_ref().map(|((due, _), _)| *due)
+    }
+
+    fn insert(&mut self, place: Place, source: Arc<str>) {
+        match self.first.take() {
+            None => self.first = Some((place, source)),
+            Some((first, before)) if place < first => {
+                self.first = Some((place, source));
+                self.others.insert(first, before);
+            }
+            first => {
+                self.first = first;
+                self.others.insert(place, source);
+            }
+        }
+    }
+
+    fn remove(&mut self, place: Place) {
+        if self.first.as_ref().is_some_and(|(first, _)| *first == place) {
+            self.pop_first();
+        } else {
+            self.others.remove(&place);
+        }
+    }
+
+    fn pop_first(&mut self) -> Option<Arc<str>> {
+        let next = self.others.pop_first();
+        std::mem::replace(&mut self.first, next).map(|(_, source)| source)
+    }
+
+    fn move_back(&mut self, back: TimeDelta) {
+        let all = self.first.take().into_iter().chain(std::mem::take(&mut self.others));
+        let mut moved = all.map(|((due, turn), source)| ((due - back, turn), source));
+        self.first = moved.next();
+        self.others = moved.collect();
+    }
 }
 
 impl Queue {
@@ -160,7 +209,7 @@ impl Queue {
     pub fn remove(&mut self, source: &str) -> bool {
         let Some((bucket, place)) = self.waiting.remove(source) else { return false };
         if let Some(waits) = self.buckets.get_mut(&bucket) {
-            waits.waiting.remove(&place);
+            waits.waiting.remove(place);
         }
         self.settle(&bucket);
         true
@@ -177,12 +226,12 @@ impl Queue {
         self.turns += 1;
         // A bucket stands among the ready ones only while something waits in it.
         let Some(waits) = self.buckets.get_mut(&bucket) else { return Next::Idle };
-        let Some((_, source)) = waits.waiting.pop_first() else { return Next::Idle };
+        let Some(source) = waits.waiting.pop_first() else { return Next::Idle };
         waits.served = self.turns;
         waits.ease(default, now);
         waits.running += 1;
         waits.next_start = Some(now + waits.interval(default));
-        if waits.waiting.first_key_value().is_none_or(|((due, _), _)| *due > now) {
+        if waits.waiting.first().is_none_or(|due| due > now) {
             waits.returning = None;
         }
         self.waiting.remove(&source);
@@ -256,8 +305,7 @@ impl Queue {
         let Some(last) = self.last.replace(now).filter(|last| *last > now) else { return };
         let back = last - now;
         for waits in self.buckets.values_mut() {
-            let waiting = std::mem::take(&mut waits.waiting);
-            waits.waiting = waiting.into_iter().map(|((due, turn), source)| ((due - back, turn), source)).collect();
+            waits.waiting.move_back(back);
             waits.next_start = waits.next_start.map(|at| at - back);
             waits.parked = waits.parked.map(|at| at - back);
             waits.learned = waits.learned.map(|known| known.moved_back(back));
@@ -297,7 +345,7 @@ impl Queue {
     fn forget_idle(&mut self, bucket: &str, now: Time) {
         let over = |at: Option<Time>| at.is_none_or(|at| at <= now);
         let idle = self.buckets.get(bucket).is_some_and(|waits| {
-            waits.waiting.is_empty()
+            waits.waiting.first().is_none()
                 && waits.running == 0
                 && waits.learned.is_none()
                 && over(waits.parked)
@@ -320,8 +368,8 @@ impl Bucket {
         // A host that has refused us is asked one thing at a time.
         let cautious = self.learned.is_some() || self.returning.is_some();
         let connections = if cautious { 1 } else { self.budget.unwrap_or(default).connections.max(1) };
-        let ((due, _), _) = self.waiting.first_key_value().filter(|_| self.running < connections)?;
-        [self.next_start, self.parked].into_iter().flatten().chain([*due]).max()
+        let due = self.waiting.first().filter(|_| self.running < connections)?;
+        [self.next_start, self.parked].into_iter().flatten().chain([due]).max()
     }
 
     fn ease(&mut self, default: Budget, now: Time) {

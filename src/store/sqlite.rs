@@ -239,6 +239,21 @@ impl Store {
         result
     }
 
+    /// Give back what connections that idle have kept of the file: the system holds it, too.
+    pub async fn give_back(&self) {
+        let store = self.clone();
+        let of_readers = move || {
+            // Taken one by one, so that a reader is missed by nobody for long.
+            for _ in 0..READERS {
+                let Some(reader) = lock_of(&store.shared.readers).pop() else { return };
+                let _ = reader.release_memory();
+                lock_of(&store.shared.readers).insert(0, reader);
+            }
+        };
+        let _ = tokio::task::spawn_blocking(of_readers).await;
+        let _ = self.write(|db| Ok(db.release_memory()?)).await;
+    }
+
     /// Finish what was asked, write the log back into the file, close.
     pub async fn close(&self) {
         let store = self.clone();

@@ -7,11 +7,10 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, sleep_until};
 
 use super::Loop;
+use crate::daemon::LastRun;
 use crate::daemon::chain;
 use crate::daemon::clock::{now, wall};
 use crate::daemon::publication::{Dirty, Published, TOMBSTONE_DELAY};
-use crate::daemon::work::blocking;
-use crate::daemon::{LastRun, memory};
 use crate::store::StoreError;
 
 /// What could not be published is tried again after this.
@@ -73,7 +72,7 @@ impl Loop {
             self.started = true;
         } else {
             // To publish everything takes several times what is left of it.
-            self.aside.spawn(blocking(memory::give_back));
+            self.aside.spawn(self.newsdesk.clone().give_back());
         }
     }
 
@@ -148,7 +147,7 @@ impl Loop {
             }
         };
         if std::mem::take(&mut self.started) {
-            self.aside.spawn(blocking(memory::give_back));
+            self.aside.spawn(self.newsdesk.clone().give_back());
         }
         if !changed.is_empty() {
             tracing::info!(stage = "publish", "published {} documents", changed.len());
