@@ -294,3 +294,26 @@ fn two_desks_tell_each_other() {
         assert!(row["outcome"].as_str().unwrap().starts_with("pushed: 1 new"), "{row}");
     }
 }
+
+/// Who asks for an update waits for the host's turn; what is pushed meanwhile does not make it wait for the next poll.
+#[test]
+fn an_update_is_answered_although_a_push_comes_before_it() {
+    let (hub, desk) = (Peer::start(), Desk::new());
+    configure(&desk, &[("wires", desk.origin.url("/wires").to_string())]);
+    let config = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", config.replace("host-interval = \"0s\"", "host-interval = \"4s\""));
+    offer(&desk, &hub.url("/hub"), "/wires", &["One"]);
+    let _daemon = desk.serve();
+    let asked = hub.nth("POST", "/hub", 1);
+    assert_eq!(confirm(&desk, &asked, "subscribe", "36000", "c").status, 200);
+    // The first takes the turn, the second waits for the next.
+    assert_eq!(desk.run(&["update", "wires"]).code, Some(0));
+    let update = desk.command(&["update", "wires"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let body = document("/wires", &["Two", "One"]);
+    assert_eq!(push(&desk, &asked, &body, &sha256(&asked, &body)), 202);
+    until("the push is read", || (titles(&desk).first().is_some_and(|title| title == "Two")).then_some(()));
+    let mut update = update;
+    let ended = until("the update is answered", || update.try_wait().unwrap());
+    assert!(ended.success(), "{ended:?}");
+}

@@ -96,7 +96,9 @@ impl Loop {
     pub(super) fn push_finished(&mut self, refreshing: &Refreshing) {
         let source = &refreshing.source;
         if !self.polls.waits(&source.name) {
-            self.push(source, refreshing.next.at.max(now()));
+            // Whoever asked for an update meanwhile is answered by a poll.
+            let next = if self.is_waited_for(&source.name) { now() } else { refreshing.next.at.max(now()) };
+            self.push(source, next);
         }
         match &refreshing.result {
             Ok(done) => {

@@ -87,6 +87,11 @@ impl Loop {
         self.answer_parked();
     }
 
+    /// Does anybody wait for an update of this source?
+    pub(super) fn is_waited_for(&self, source: &str) -> bool {
+        self.waiting.iter().any(|waiting| waiting.pending.contains(source))
+    }
+
     /// Nobody waits for a host that asked to be left alone for long: its sources keep their place.
     pub(super) fn answer_parked(&mut self) {
         let (now, polls) = (now(), &self.polls);
