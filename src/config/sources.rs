@@ -372,10 +372,11 @@ fn look_into(table: &Table<'_>, span: &Span, folder: &Path) {
     }
 }
 
-/// Each once, in order.
+/// Each once, in order; most sources have one, which takes no room for more.
 pub(super) fn add_once(to: &mut Vec<String>, names: Vec<String>) {
     for name in names {
         if !to.contains(&name) {
+            to.reserve_exact(1);
             to.push(name);
         }
     }

@@ -98,9 +98,11 @@ impl Polls {
         self.ways.insert(source.to_owned(), ways);
     }
 
-    /// The bucket of the URL that is really asked.
-    pub fn asks(&mut self, source: &str, bucket: &str) {
-        if self.hosts.get(source).is_none_or(|known| **known != *bucket) {
+    /// The bucket of the URL that is really asked, and that of the configured one.
+    pub fn asks(&mut self, source: &str, bucket: &str, configured: &str) {
+        if bucket == configured {
+            self.hosts.remove(source);
+        } else if self.hosts.get(source).is_none_or(|known| **known != *bucket) {
             self.hosts.insert(source.to_owned(), bucket.into());
         }
     }

@@ -293,7 +293,7 @@ impl Loop {
             Place::Folder(_) => self.start_folder(&source.name, None),
             Place::Feed(url) => {
                 let asked = state.map_or(url, |state| state.poll.ask(url));
-                self.polls.asks(&source.name, &queue::bucket(asked));
+                self.polls.asks(&source.name, &queue::bucket(asked), &queue::bucket(url));
                 let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
                 let (cadence, bounds) = reloading::pace(&self.newsdesk, source);
                 let paced_by = state.and_then(|state| state.poll.paced_by);
@@ -388,8 +388,8 @@ impl Loop {
             self.polls.go_on(&source.name, vec![way], wall());
             return self.start_pushes();
         }
-        if let Some(bucket) = &refreshing.bucket {
-            self.polls.asks(&source.name, bucket);
+        if let (Some(bucket), Place::Feed(url)) = (&refreshing.bucket, &source.place) {
+            self.polls.asks(&source.name, bucket, &queue::bucket(url));
         }
         self.push(&source, refreshing.next.at.max(now));
         self.start_pushes();

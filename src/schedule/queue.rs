@@ -83,20 +83,27 @@ type Place = (Time, u64);
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// The operator's for this host.
-    budget: Option<Budget>,
     waiting: Waits,
     running: usize,
     /// No start before: the interval since the last one.
     next_start: Option<Time>,
-    parked: Option<Time>,
-    /// After parking: the time between two starts, until nothing that is due waits any more.
-    returning: Option<TimeDelta>,
-    learned: Option<Learned>,
+    /// Apart, since it is not known of most hosts.
+    special: Option<Box<Special>>,
     /// The turn of its last start: whoever has waited longer is before it.
     served: u64,
     /// As it stands in [`Queue::ready`].
     ready: Option<(Time, u64)>,
+}
+
+/// What is not the same for every host.
+#[derive(Debug, Default, Clone, Copy)]
+struct Special {
+    /// The operator's for this host.
+    budget: Option<Budget>,
+    parked: Option<Time>,
+    /// After parking: the time between two starts, until nothing that is due waits any more.
+    returning: Option<TimeDelta>,
+    learned: Option<Learned>,
 }
 
 /// The sources of one bucket, in their order. Most buckets have one, for which a map would be ten times its size.
@@ -166,7 +173,7 @@ impl Queue {
     pub fn set_budgets(&mut self, default: Budget, budgets: HashMap<String, Budget>) {
         (self.default, self.budgets) = (default, budgets);
         for (name, waits) in &mut self.buckets {
-            waits.budget = self.budgets.get(&**name).copied();
+            waits.set_budget(self.budgets.get(&**name).copied());
         }
         let names: Vec<Arc<str>> = self.buckets.keys().cloned().collect();
         names.iter().for_each(|name| self.settle(name));
@@ -195,14 +202,16 @@ impl Queue {
             Some((known, _)) => known.clone(),
             None => bucket.into(),
         };
-        self.bucket(&bucket).waiting.insert(place, source.clone());
+        let budget = self.budgets.get(&*bucket).copied();
+        let waits = self.buckets.entry(bucket.clone()).or_insert_with(|| Bucket::with(budget));
+        waits.waiting.insert(place, source.clone());
         self.waiting.insert(source, (bucket.clone(), place));
         self.settle(&bucket);
     }
 
     fn bucket(&mut self, name: &str) -> &mut Bucket {
-        let budget = || self.budgets.get(name).copied();
-        self.buckets.entry(name.into()).or_insert_with(|| Bucket { budget: budget(), ..Bucket::default() })
+        let budget = self.budgets.get(name).copied();
+        self.buckets.entry(name.into()).or_insert_with(|| Bucket::with(budget))
     }
 
     /// Forgets a source that waits; `false`: it does not.
@@ -232,7 +241,7 @@ impl Queue {
         waits.running += 1;
         waits.next_start = Some(now + waits.interval(default));
         if waits.waiting.first().is_none_or(|due| due > now) {
-            waits.returning = None;
+            waits.returned();
         }
         self.waiting.remove(&source);
         self.settle(&bucket);
@@ -252,17 +261,17 @@ impl Queue {
     pub fn park(&mut self, bucket: &str, until: Time, now: Time) {
         self.notice_clock(now);
         let until = until.min(now + LONGEST_WAIT);
-        let waits = self.bucket(bucket);
-        waits.parked = Some(waits.parked.map_or(until, |parked| parked.max(until)));
+        let special = self.bucket(bucket).special.get_or_insert_default();
+        special.parked = special.parked.max(Some(until));
         let pause = ((until - now) / RETURNING.0).clamp(TimeDelta::zero(), RETURNING.1);
-        waits.returning = waits.returning.max(Some(pause));
+        special.returning = special.returning.max(Some(pause));
         self.settle_named(bucket);
     }
 
     /// Until when the host that `source` waits for asked to be left alone, if it did.
     pub fn waits_for_parked(&self, source: &str, now: Time) -> Option<Time> {
         let (bucket, _) = self.waiting.get(source)?;
-        self.buckets.get(bucket)?.parked.filter(|until| *until > now)
+        self.buckets.get(bucket)?.special().parked.filter(|until| *until > now)
     }
 
     /// The host refused a request that was started at `started` for being one too many. Refusals of requests that were
@@ -271,18 +280,19 @@ impl Queue {
         self.notice_clock(now);
         let default = self.default;
         let waits = self.bucket(bucket);
-        if waits.learned.is_some_and(|learned| started < learned.refused) {
+        let known = waits.special().learned;
+        if known.is_some_and(|learned| started < learned.refused) {
             return;
         }
-        let learned = Learned::from_refusal(waits.learned, waits.interval(default), retry_after, now);
-        waits.learned = Some(learned);
+        let learned = Learned::from_refusal(known, waits.interval(default), retry_after, now);
+        waits.special.get_or_insert_default().learned = Some(learned);
         waits.next_start = waits.next_start.max(Some(now + learned.interval()));
         self.settle_named(bucket);
     }
 
     /// When the host refused us last, as far as it is remembered.
     pub fn refused_at(&self, bucket: &str) -> Option<Time> {
-        self.buckets.get(bucket)?.learned.map(|learned| learned.refused)
+        self.buckets.get(bucket)?.special().learned.map(|learned| learned.refused)
     }
 
     /// What hosts have taught, for the store.
@@ -293,7 +303,9 @@ impl Queue {
 
     /// What a host had taught before a restart.
     pub fn teach(&mut self, bucket: &str, taught: Taught, now: Time) {
-        self.bucket(bucket).learned = taught.learned;
+        if taught.learned.is_some() {
+            self.bucket(bucket).special.get_or_insert_default().learned = taught.learned;
+        }
         if let Some(until) = taught.parked.filter(|until| *until > now) {
             self.park(bucket, until, now);
         }
@@ -307,8 +319,10 @@ impl Queue {
         for waits in self.buckets.values_mut() {
             waits.waiting.move_back(back);
             waits.next_start = waits.next_start.map(|at| at - back);
-            waits.parked = waits.parked.map(|at| at - back);
-            waits.learned = waits.learned.map(|known| known.moved_back(back));
+            if let Some(special) = &mut waits.special {
+                special.parked = special.parked.map(|at| at - back);
+                special.learned = special.learned.map(|known| known.moved_back(back));
+            }
         }
         for (_, (due, _)) in self.waiting.values_mut() {
             *due -= back;
@@ -347,8 +361,8 @@ impl Queue {
         let idle = self.buckets.get(bucket).is_some_and(|waits| {
             waits.waiting.first().is_none()
                 && waits.running == 0
-                && waits.learned.is_none()
-                && over(waits.parked)
+                && waits.special().learned.is_none()
+                && over(waits.special().parked)
                 && over(waits.next_start)
         });
         if idle {
@@ -358,27 +372,54 @@ impl Queue {
 }
 
 impl Bucket {
+    fn with(budget: Option<Budget>) -> Bucket {
+        let special = budget.map(|budget| Box::new(Special { budget: Some(budget), ..Special::default() }));
+        Bucket { special, ..Bucket::default() }
+    }
+
+    fn special(&self) -> Special {
+        self.special.as_deref().copied().unwrap_or_default()
+    }
+
+    fn set_budget(&mut self, budget: Option<Budget>) {
+        match (&mut self.special, budget) {
+            (Some(special), budget) => special.budget = budget,
+            (None, Some(_)) => self.special = Bucket::with(budget).special,
+            (None, None) => {}
+        }
+    }
+
+    fn returned(&mut self) {
+        if let Some(special) = &mut self.special {
+            special.returning = None;
+        }
+    }
+
     fn interval(&self, default: Budget) -> TimeDelta {
-        let least = self.budget.unwrap_or(default).interval;
-        let learned = self.learned.map(|learned| learned.interval());
-        [learned, self.returning].into_iter().flatten().fold(least, TimeDelta::max)
+        let Special { budget, returning, learned, .. } = self.special();
+        let least = budget.unwrap_or(default).interval;
+        let learned = learned.map(|learned| learned.interval());
+        [learned, returning].into_iter().flatten().fold(least, TimeDelta::max)
     }
 
     fn may_start(&self, default: Budget) -> Option<Time> {
         // A host that has refused us is asked one thing at a time.
-        let cautious = self.learned.is_some() || self.returning.is_some();
-        let connections = if cautious { 1 } else { self.budget.unwrap_or(default).connections.max(1) };
+        let Special { budget, parked, returning, learned } = self.special();
+        let cautious = learned.is_some() || returning.is_some();
+        let connections = if cautious { 1 } else { budget.unwrap_or(default).connections.max(1) };
         let due = self.waiting.first().filter(|_| self.running < connections)?;
-        [self.next_start, self.parked].into_iter().flatten().chain([due]).max()
+        [self.next_start, parked].into_iter().flatten().chain([due]).max()
     }
 
     fn ease(&mut self, default: Budget, now: Time) {
-        let least = self.budget.unwrap_or(default).interval;
-        self.learned = self.learned.and_then(|learned| learned.eased(least, now));
+        let Some(special) = &mut self.special else { return };
+        let least = special.budget.unwrap_or(default).interval;
+        special.learned = special.learned.and_then(|learned| learned.eased(least, now));
     }
 
     fn taught(&self) -> Taught {
-        Taught { learned: self.learned, parked: self.parked }
+        let Special { parked, learned, .. } = self.special();
+        Taught { learned, parked }
     }
 }
 
