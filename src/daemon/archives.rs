@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::publication::Dirty;
@@ -58,7 +59,7 @@ impl Shelves {
     }
 
     fn keep(&self, key: (i64, u64), touched: i64, made: &Made) {
-        let size = |made: &Made| made.values().map(|revision| 2 * revision.body.len()).sum::<usize>();
+        let size = |made: &Made| made.values().map(|revision| 2 * revision.body().map_or(0, Bytes::len)).sum::<usize>();
         let mut recent = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = recent.asked;
         recent.bytes += size(made);
@@ -142,7 +143,7 @@ impl Newsdesk {
             let stored = StoredRevision {
                 path: format!("{path}{}{number}/{name}", render::ARCHIVE),
                 etag: publish::etag(&body),
-                body: body.into(),
+                body: Some(body.into()),
                 gzip: None,
                 brotli: None,
                 modified: known.modified,

@@ -426,12 +426,12 @@ async fn ask(newsdesk: &Newsdesk, wish: &Wish) -> Done {
 /// Send a topic as it is now.
 async fn tell(newsdesk: &Newsdesk, subscription: &Subscription) -> Done {
     let Some(revision) = newsdesk.live.get(&subscription.topic) else { return Done::Nothing };
+    let Some(body) = revision.body().cloned() else { return Done::Nothing };
     let (base, hub) = (newsdesk.site.base.clone(), newsdesk.site.hubs.first().cloned().unwrap_or_default());
-    let (topic, secret, body) = (subscription.topic.clone(), subscription.secret.clone(), revision.body.clone());
-    let size = body.len();
-    let head = move || hub::delivery(&base, &topic, &hub, secret.as_deref(), &body);
-    let fields = if size > LARGE { blocking(head).await } else { head() };
-    let post = Some((revision.body.clone(), revision.media.content_type()));
+    let (topic, secret, sent) = (subscription.topic.clone(), subscription.secret.clone(), body.clone());
+    let head = move || hub::delivery(&base, &topic, &hub, secret.as_deref(), &sent);
+    let fields = if body.len() > LARGE { blocking(head).await } else { head() };
+    let post = Some((body, revision.media.content_type()));
     let answer = newsdesk.door.exchange(Exchange { url: &subscription.callback, post, fields, most: 0 }).await;
     Done::Told { etag: revision.etag.clone(), answer }
 }

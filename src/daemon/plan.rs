@@ -15,6 +15,7 @@ use crate::config::settings::{Place, Source};
 use crate::duplicates::{self, choice};
 use crate::merge::{self, current};
 use crate::model::{Section, Shelf, Standing, Time};
+use crate::publish;
 use crate::render;
 use crate::store::{Store, StoreError, Whole};
 
@@ -115,15 +116,17 @@ async fn live(store: &Store) -> Result<BTreeMap<String, Vec<Named>>, StoreError>
     let mut live = BTreeMap::new();
     for revision in store.revisions().await? {
         let Some(folder) = revision.path.strip_suffix(render::JSON) else { continue };
-        let name = folder.trim_end_matches('/');
+        let name = folder.trim_end_matches('/').to_owned();
         if name.contains('/') {
             continue;
         }
-        let document: serde_json::Value = serde_json::from_slice(&revision.body).unwrap_or_default();
+        let revision = publish::revive(revision);
+        let document = revision.body().and_then(|body| serde_json::from_slice(body).ok());
+        let document: serde_json::Value = document.unwrap_or_default();
         let text = |item: &serde_json::Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
         let items = document["items"].as_array().into_iter().flatten();
         let items = items.map(|item| Named { id: text(item, "id"), title: text(item, "title") });
-        live.insert(name.to_owned(), items.collect());
+        live.insert(name, items.collect());
     }
     Ok(live)
 }

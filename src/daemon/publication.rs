@@ -353,7 +353,7 @@ impl Newsdesk {
             let bodies = [render::ATOM, render::RSS, render::JSON].map(|name| {
                 let path = format!("{path}{name}");
                 let new = revisions.iter().find(|(new, _)| *new == path).map(|(_, revision)| revision.clone());
-                new.or_else(|| self.live.get(&path)).map(|revision| revision.body.clone()).unwrap_or_default()
+                new.or_else(|| self.live.get(&path)).and_then(|revision| revision.body().cloned()).unwrap_or_default()
             });
             kept.settle(bodies.each_ref());
             self.rendered.put(path, kept);

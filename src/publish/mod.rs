@@ -6,7 +6,7 @@
 pub mod mirror;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -74,11 +74,14 @@ impl Media {
     }
 }
 
+/// Where a revision cannot be unpacked any more.
+pub const DAMAGED: &str = "what the store holds of this document is damaged; newsdesk store check tells more";
+
 /// The bytes of one path as they are served, in every coding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     pub media: Media,
-    pub body: Bytes,
+    body: OnceLock<Option<Bytes>>,
     gzip: OnceLock<Option<Bytes>>,
     brotli: OnceLock<Option<Bytes>>,
     /// Of the identity bytes, without quotes; a coding adds its own suffix (RFC 9110 §8.8.3.3).
@@ -93,17 +96,26 @@ pub struct Revision {
 impl Revision {
     pub fn new(media: Media, body: Bytes, etag: String, modified: Time, counter: u64) -> Revision {
         let (gzip, brotli, heads) = (OnceLock::new(), OnceLock::new(), Default::default());
-        Revision { media, body, gzip, brotli, etag, modified, counter, heads }
+        Revision { media, body: Some(body).into(), gzip, brotli, etag, modified, counter, heads }
+    }
+
+    /// As it is. Unpacked once somebody asks, since nearly all take it packed; `None` where what is packed is damaged.
+    pub fn body(&self) -> Option<&Bytes> {
+        self.body.get_or_init(|| self.gzip.get()?.as_ref().and_then(|packed| unpacked(packed))).as_ref()
     }
 
     /// Made once; `None` where compression gains nothing.
     pub fn gzip(&self) -> Option<&Bytes> {
-        self.gzip.get_or_init(|| self.media.is_text().then(|| gzip(&self.body)).flatten()).as_ref()
+        self.gzip.get_or_init(|| self.text().and_then(gzip)).as_ref()
     }
 
     /// Made once; `None` where compression gains nothing.
     pub fn brotli(&self) -> Option<&Bytes> {
-        self.brotli.get_or_init(|| self.media.is_text().then(|| brotli(&self.body)).flatten()).as_ref()
+        self.brotli.get_or_init(|| self.text().and_then(brotli)).as_ref()
+    }
+
+    fn text(&self) -> Option<&[u8]> {
+        self.body().filter(|_| self.media.is_text()).map(|body| &body[..])
     }
 
     /// Compress now, before anybody asks: not on an async thread. Was there anything to do that gained something?
@@ -154,7 +166,8 @@ pub fn revise(
     let mut revised = Vec::new();
     for (path, body) in documents {
         let before = live.get(&path);
-        if before.as_ref().is_some_and(|before| before.body == body) {
+        let etag = etag(&body);
+        if before.as_ref().is_some_and(|before| before.etag == etag) {
             continue;
         }
         let (modified, counter) = match &before {
@@ -162,7 +175,7 @@ pub fn revise(
             None => (now, 1),
         };
         let made_by = made_by.to_owned();
-        let (etag, body) = (etag(&body), kept(body));
+        let body = Some(kept(body));
         let stored = StoredRevision { etag, path, body, gzip: None, brotli: None, modified, counter, made_by };
         let revision = revive(stored.clone());
         revised.push((stored, revision));
@@ -173,7 +186,10 @@ pub fn revise(
 /// A stored revision, ready to be served.
 pub fn revive(stored: StoredRevision) -> Revision {
     let media = Media::of_path(&stored.path);
-    let revision = Revision::new(media, stored.body, stored.etag, stored.modified, stored.counter);
+    let (body, heads) = (stored.body.map_or_else(OnceLock::new, |body| Some(body).into()), Default::default());
+    let StoredRevision { etag, modified, counter, .. } = stored;
+    let (gzip, brotli) = (OnceLock::new(), OnceLock::new());
+    let revision = Revision { media, body, gzip, brotli, etag, modified, counter, heads };
     // A validator names bytes: those that were sent under it once.
     for (kept, known) in [(&revision.gzip, stored.gzip), (&revision.brotli, stored.brotli)] {
         if known.is_some() {
@@ -220,6 +236,12 @@ fn brotli(body: &[u8]) -> Option<Bytes> {
     (packed.len() < body.len()).then(|| kept(packed))
 }
 
+fn unpacked(gzip: &[u8]) -> Option<Bytes> {
+    let mut body = Vec::with_capacity(gzip.len() * 5);
+    flate2::read::GzDecoder::new(gzip).read_to_end(&mut body).ok()?;
+    Some(kept(body))
+}
+
 /// What stays for long takes no more room than it has bytes.
 fn kept(mut bytes: Vec<u8>) -> Bytes {
     bytes.shrink_to_fit();
@@ -259,19 +281,15 @@ mod tests {
         assert_ne!(first.etag, second.etag);
     }
 
+    fn stored(body: Option<Bytes>, gzip: Option<Bytes>) -> Revision {
+        let (path, etag, made_by) = ("rss.xml".into(), "e".into(), String::new());
+        revive(StoredRevision { path, body, gzip, brotli: None, etag, modified: at(1), counter: 1, made_by })
+    }
+
     #[test]
     fn compressed_once_and_back_again() {
         let body = "a line that comes again and again\n".repeat(200);
-        let revision = revive(StoredRevision {
-            path: "rss.xml".into(),
-            body: body.clone().into(),
-            gzip: None,
-            brotli: None,
-            etag: "e".into(),
-            modified: at(1),
-            counter: 1,
-            made_by: String::new(),
-        });
+        let revision = stored(Some(body.clone().into()), None);
         let mut back = String::new();
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&revision.gzip().unwrap()[..]), &mut back)
             .unwrap();
@@ -281,5 +299,12 @@ mod tests {
         assert_eq!(again(revision.brotli()), again(revision.brotli()));
         assert!(revision.brotli().unwrap().len() < body.len() / 10);
         assert!(gzip(b"short").is_none());
+
+        let packed = revision.gzip().unwrap().clone();
+        let kept = stored(None, Some(packed.clone()));
+        assert_eq!(kept.body().unwrap(), body.as_bytes());
+        assert_eq!(kept.gzip().unwrap(), &packed);
+        assert_eq!(kept.brotli(), revision.brotli(), "the same bytes, packed the same way");
+        assert_eq!(stored(None, Some(packed.slice(..packed.len() - 9))).body(), None, "damage is no document");
     }
 }

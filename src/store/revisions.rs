@@ -11,7 +11,8 @@ use crate::model::Time;
 pub struct StoredRevision {
     /// Below the base of the site, without a slash in front: `politics/atom.xml`.
     pub path: String,
-    pub body: Bytes,
+    /// As it is; read back only where there is no gzip to make it of.
+    pub body: Option<Bytes>,
     /// Its codings as they are sent, where they have been made and gain something.
     pub gzip: Option<Bytes>,
     pub brotli: Option<Bytes>,
@@ -42,10 +43,11 @@ impl Store {
                 "SELECT path, body, etag, modified, counter, made_by, gzip, brotli FROM revision ORDER BY path",
             )?;
             let rows = statement.query_map([], |row| {
+                let gzip = row.get::<_, Option<Vec<u8>>>(6)?.map(Bytes::from);
                 Ok(StoredRevision {
                     path: row.get(0)?,
-                    body: row.get::<_, Vec<u8>>(1)?.into(),
-                    gzip: row.get::<_, Option<Vec<u8>>>(6)?.map(Bytes::from),
+                    body: if gzip.is_some() { None } else { Some(row.get::<_, Vec<u8>>(1)?.into()) },
+                    gzip,
                     brotli: row.get::<_, Option<Vec<u8>>>(7)?.map(Bytes::from),
                     etag: row.get(2)?,
                     modified: time(row.get(3)?),
@@ -69,8 +71,9 @@ impl Store {
             for revision in &revisions {
                 let counter = i64::try_from(revision.counter).unwrap_or(i64::MAX);
                 let StoredRevision { path, body, gzip, brotli, etag, modified, made_by, .. } = revision;
-                let (body, modified) = (&body[..], modified.timestamp());
                 let (gzip, brotli) = (gzip.as_deref(), brotli.as_deref());
+                let body = body.as_deref().filter(|_| gzip.is_none()).unwrap_or_default();
+                let modified = modified.timestamp();
                 statement.execute(params![path, body, etag, modified, counter, made_by, gzip, brotli])?;
             }
             Ok(())
@@ -84,7 +87,8 @@ impl Store {
             return Ok(());
         }
         self.write(move |db| {
-            let sql = "UPDATE revision SET gzip = ?3, brotli = ?4 WHERE path = ?1 AND etag = ?2";
+            let sql = "UPDATE revision SET gzip = ?3, brotli = ?4,
+                body = CASE WHEN ?3 IS NULL THEN body ELSE x'' END WHERE path = ?1 AND etag = ?2";
             let mut statement = db.prepare_cached(sql)?;
             for Packed { path, etag, gzip, brotli } in &packed {
                 statement.execute(params![path, etag, gzip.as_deref(), brotli.as_deref()])?;

@@ -295,7 +295,7 @@ fn on_a_small_disk(desk: &Desk) -> Option<Daemon> {
     Some(desk.spawn(command))
 }
 
-/// A feed of 6 MB; `filler` makes the text of each entry.
+/// A feed of thirty entries; `filler` makes the text of each.
 fn large(filler: impl Fn(u32) -> String) -> String {
     let items = (0..30).map(|n| {
         let id = format!("tag:large,2026:{n}");
@@ -322,18 +322,18 @@ fn a_full_disk_is_named_and_the_rest_goes_on() {
     };
     daemon.ready();
     desk.until_titles("news", &["Small"]);
-    // What does not compress has no room among the entries.
-    let noise = |n: u32| {
-        (0..3000).map(|word: u32| blake3::hash(&(n * 5000 + word).to_le_bytes()).to_hex().to_string() + " ").collect()
+    let noise = |n: u32, words: u32| {
+        (0..words).map(|word| blake3::hash(&(n * 5000 + word).to_le_bytes()).to_hex().to_string() + " ").collect()
     };
-    desk.origin.answer("/large", 200, &[], large(noise));
+    // What does not compress has no room among the entries.
+    desk.origin.answer("/large", 200, &[], large(|n| noise(n, 3000)));
     let report = update_by_hand(&desk);
     let row = report["sources"].as_array().unwrap().iter().find(|row| row["source"] == "large").unwrap();
     assert_eq!(row["ok"], false);
     assert!(row["outcome"].as_str().unwrap().starts_with("store: the disk is full"), "{row}");
     assert!(desk.log().contains("free some space"), "{}", desk.log());
-    // What does has it there, and then none among the documents.
-    desk.origin.answer("/large", 200, &[], large(|_| "A sentence that is told again and again. ".repeat(5000)));
+    // Less of it has it there, and then none among the documents, which say it in every format and coding.
+    desk.origin.answer("/large", 200, &[], large(|n| noise(n, 300)));
     let report = update_by_hand(&desk);
     assert!(report["trouble"].as_str().is_some_and(|words| words.starts_with("the disk is full")), "{report}");
     assert!(daemon.is_running());
