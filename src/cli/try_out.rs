@@ -193,13 +193,14 @@ impl<'a> Reader<'a> {
             section_line: source.as_ref().map_or(SectionLine::Auto, |(source, _)| source.section_line),
             residue: &self.settings.residue,
             full_text: source.as_ref().is_some_and(|(source, _)| source.full_text),
+            zone: self.settings.site.timezone,
             limits: &limits,
         };
         let Article { feed, lines, warnings, .. } = article::read(bytes, &options)?;
         let modified = std::fs::metadata(name).and_then(|meta| meta.modified()).map_or(self.now, Time::from);
         let file = File {
             path,
-            date: article::date_in_name(path).unwrap_or(modified.trunc_subsecs(0).min(self.now)),
+            date: article::date_in_name(path, options.zone).unwrap_or(modified.trunc_subsecs(0).min(self.now)),
             section: self.vocabulary.of_folder(path),
             now: self.now,
         };

@@ -129,7 +129,12 @@ pub const SITE: &[Key] = &[
         "Picture that feeds show beside their name: PNG or JPEG, at most 144 pixels wide; absent: newsdesk's own.",
     ),
     key("contact", Kind::Contact, "Mail address or URL by which a publisher can reach you; sent with every request."),
-    key("timezone", Kind::TimeZone, "Time zone of cron lines.").or(r#""UTC""#),
+    key(
+        "timezone",
+        Kind::TimeZone,
+        "Time zone of cron lines, of the times on pages, and of dates in your articles that state none.",
+    )
+    .or(r#""UTC""#),
 ];
 
 pub const SERVER: &[Key] = &[

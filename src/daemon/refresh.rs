@@ -513,7 +513,8 @@ impl Newsdesk {
     /// The reader's version and everything in the configuration that makes it read articles otherwise.
     pub(super) fn reading_print(settings: &crate::config::Settings) -> String {
         let sections: Vec<_> = settings.sections.iter().map(|s| (&s.name, &s.title, &s.aliases)).collect();
-        print_of(&format!("{} {:?} {sections:?}", Self::feed_reading_print(settings), settings.residue))
+        let (feeds, zone) = (Self::feed_reading_print(settings), settings.site.timezone);
+        print_of(&format!("{feeds} {:?} {sections:?} {zone}", settings.residue))
     }
 
     /// The same for feeds: a new title of a section is no reason to have every feed sent once more.

@@ -5,6 +5,7 @@
 //! read for what its words say (sub-folders that name sections, a date in the name), never opened.
 
 use chrono::{NaiveDate, NaiveTime};
+use chrono_tz::Tz;
 use url::Url;
 
 use super::feed::{Text, TextKind};
@@ -23,6 +24,8 @@ pub struct Options<'a> {
     pub residue: &'a [String],
     /// HTML: look for the text of a page in which it is not marked.
     pub full_text: bool,
+    /// Of dates that say none.
+    pub zone: Tz,
     pub limits: &'a Limits,
 }
 
@@ -114,7 +117,7 @@ pub fn read(bytes: &[u8], options: &Options<'_>) -> Result<Article, NotAnArticle
     let folders = folder_sections(options);
     for entry in &mut article.feed.entries {
         if article.feed.format == Format::Article {
-            entry.published = entry.published.or_else(|| date_in_name(options.path));
+            entry.published = entry.published.or_else(|| date_in_name(options.path, options.zone));
             bound(entry, options.limits, &mut article.warnings);
         }
         for section in &folders {
@@ -138,9 +141,9 @@ pub fn is_article_name(path: &str) -> bool {
     !stem.is_empty() && !partial.iter().any(|mark| stem.ends_with(mark))
 }
 
-/// Midnight UTC of the day that a file's name begins with: `2026-03-27-title.txt`, `2026_03_27 title.md`,
+/// Midnight of the day, in this zone, that a file's name begins with: `2026-03-27-title.txt`, `2026_03_27 title.md`,
 /// `20260327-title.txt`, and `2026-03-27-title/index.md`.
-pub fn date_in_name(path: &str) -> Option<Time> {
+pub fn date_in_name(path: &str, zone: Tz) -> Option<Time> {
     let mut parts = path.rsplit('/');
     let name = parts.next()?;
     let is_index = name.rsplit_once('.').is_some_and(|(stem, _)| stem == "index");
@@ -158,7 +161,8 @@ pub fn date_in_name(path: &str) -> Option<Time> {
         return None;
     }
     let date = NaiveDate::from_ymd_opt(i32::try_from(digits(0..4)?).ok()?, month, day)?;
-    (1900..=2200).contains(&chrono::Datelike::year(&date)).then(|| date.and_time(NaiveTime::MIN).and_utc())
+    let year = chrono::Datelike::year(&date);
+    (1900..=2200).contains(&year).then(|| super::date::on_clocks_of(zone, date.and_time(NaiveTime::MIN))).flatten()
 }
 
 /// Endings of articles, lower-case.
@@ -278,9 +282,9 @@ pub(super) fn html_text(value: String) -> Option<Text> {
     (!value.trim().is_empty()).then_some(Text { kind: TextKind::Html, value, base: None, language: None })
 }
 
-/// The date that a value states.
-pub(super) fn date(text: &str) -> Option<Time> {
-    super::date::parse(text)
+/// The date that a value states; in this zone, if it states none.
+pub(super) fn date(text: &str, zone: Tz) -> Option<Time> {
+    super::date::parse_in(text, zone)
 }
 
 /// An absolute address on the web, as it is written.

@@ -1,29 +1,47 @@
 //! Dates of every kind that feeds hold: RFC 822/2822 and its relatives, RFC 3339, W3C-DTF and ISO 8601, asctime, epoch
 //! seconds, with the names of months, days and zones that people write in their languages.
 //!
-//! A date without a time is midnight, one without a zone is UTC. Parts that cannot be (31 June, 24:00, a leap second)
+//! A date without a time is midnight, one without a zone is UTC unless the reader knows better. Parts that cannot be (31 June, 24:00, a leap second)
 //! are carried over, as every calendar does it. A text that holds anything else is no date.
 
 mod names;
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Utc, Weekday};
+use chrono_tz::Tz;
 
 use crate::model::Time;
 use names::{ENGLISH, is_filler, is_unknown_zone, is_weekday, month, zone_name};
 
 /// The instant a text names, to the second; `None` when it names none.
 pub fn parse(text: &str) -> Option<Time> {
-    if let Some(time) = usual(text.as_bytes()) {
-        return Some(time);
+    usual(text.as_bytes()).or_else(|| unusual(text, Tz::UTC))
+}
+
+/// The same of a text whose writer lives in this zone, and does not say so.
+pub fn parse_in(text: &str, zone: Tz) -> Option<Time> {
+    usual(text.as_bytes()).or_else(|| unusual(text, zone))
+}
+
+/// The instant at which clocks of the zone show this: the first of two, and where there is none, what it would be had
+/// they not been set forward.
+pub fn on_clocks_of(zone: Tz, shown: NaiveDateTime) -> Option<Time> {
+    const LONGEST_GAP: TimeDelta = TimeDelta::days(1);
+    if zone == Tz::UTC {
+        return Some(shown.and_utc());
     }
+    let at = |shown: NaiveDateTime| zone.from_local_datetime(&shown).earliest().map(|time| time.with_timezone(&Utc));
+    at(shown).or_else(|| at(shown.checked_sub_signed(LONGEST_GAP)?)?.checked_add_signed(LONGEST_GAP))
+}
+
+fn unusual(text: &str, zone: Tz) -> Option<Time> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{FEFF}'));
     if text.is_empty() || text.len() > 120 {
         return None;
     }
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return digits_only(text);
+        return digits_only(text, zone);
     }
-    iso(text).or_else(|| words(text))
+    iso(text, zone).or_else(|| words(text, zone))
 }
 
 /// "Fri, 27 Mar 2026 10:00:00 +0100" and "2026-03-27T10:00:00Z": nearly every date there is, read without a detour.
@@ -33,7 +51,7 @@ fn usual(text: &[u8]) -> Option<Time> {
         let all = digits.iter().all(u8::is_ascii_digit);
         all.then(|| digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
     };
-    let mut parts = Parts::default();
+    let mut parts = Parts::of(Tz::UTC);
     let rest = if let [a, b, c, d, b'-', e, f, b'-', g, h, b'T' | b' ', rest @ ..] = text {
         parts.year = i32::try_from(number(&[*a, *b, *c, *d])?).ok()?;
         (parts.month, parts.day) = (number(&[*e, *f])?, number(&[*g, *h])?);
@@ -53,7 +71,7 @@ fn usual(text: &[u8]) -> Option<Time> {
         [b'.', fraction @ ..] => &fraction[fraction.iter().take_while(|b| b.is_ascii_digit()).count()..],
         rest => rest,
     };
-    parts.offset_minutes = match zone.trim_ascii_start() {
+    let minutes = match zone.trim_ascii_start() {
         b"Z" | b"GMT" | b"UTC" => 0,
         [sign @ (b'+' | b'-'), a, b, b':', c, d] | [sign @ (b'+' | b'-'), a, b, c, d] => {
             let minutes = i32::try_from(number(&[*a, *b])? * 60 + number(&[*c, *d])?).ok()?;
@@ -61,11 +79,12 @@ fn usual(text: &[u8]) -> Option<Time> {
         }
         _ => return None,
     };
+    parts.offset_minutes = Some(minutes);
     parts.instant()
 }
 
 /// What is known of a date.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Parts {
     year: i32,
     /// 1 to 12; more is carried over.
@@ -75,11 +94,18 @@ struct Parts {
     hour: u32,
     minute: u32,
     second: u32,
-    /// East of Greenwich.
-    offset_minutes: i32,
+    /// East of Greenwich, if it is stated.
+    offset_minutes: Option<i32>,
+    /// If it is not.
+    zone: Tz,
 }
 
 impl Parts {
+    /// Midnight of the first of January, once its year is known.
+    fn of(zone: Tz) -> Parts {
+        Parts { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0, offset_minutes: None, zone }
+    }
+
     fn instant(self) -> Option<Time> {
         if !(1..=9999).contains(&self.year) || !(1..=99).contains(&self.month) || !(1..=99).contains(&self.day) {
             return None;
@@ -90,23 +116,29 @@ impl Parts {
         let seconds = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
         let after = TimeDelta::days(i64::from(self.day) - 1) + TimeDelta::seconds(seconds);
         let local = first.checked_add_signed(after)?;
-        let utc = local.checked_sub_signed(TimeDelta::minutes(i64::from(self.offset_minutes)))?;
-        (1..=9999).contains(&utc.year()).then(|| utc.and_utc())
+        let instant = match self.offset_minutes {
+            Some(minutes) => local.checked_sub_signed(TimeDelta::minutes(i64::from(minutes)))?.and_utc(),
+            None => on_clocks_of(self.zone, local)?,
+        };
+        (1..=9999).contains(&instant.year()).then_some(instant)
     }
 }
 
 /// Epoch seconds or milliseconds, `YYYYMMDD[HHMM[SS]]`, `YYYYDDD`, `YYYYMM`, `YYMMDD`, `YYYY`.
-fn digits_only(text: &str) -> Option<Time> {
+fn digits_only(text: &str, zone: Tz) -> Option<Time> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
     let year = |range| number(range).and_then(|year| i32::try_from(year).ok());
-    let mut parts = Parts { month: 1, day: 1, ..Parts::default() };
+    let mut parts = Parts::of(zone);
     match text.len() {
         4 => parts.year = year(0..4)?,
         6 => match (year(0..4)?, number(4..6)?) {
             (year @ 1900..=2100, month @ 1..=12) => (parts.year, parts.month) = (year, month),
             _ => (parts.year, parts.month, parts.day) = (full_year(number(0..2)?, 2), number(2..4)?, number(4..6)?),
         },
-        7 => (parts.year, parts.day) = (year(0..4)?, 1),
+        7 => {
+            let date = ordinal(year(0..4)?, number(4..7)?)?;
+            (parts.year, parts.month, parts.day) = (date.year(), date.month(), date.day());
+        }
         8 | 12 | 14 => {
             (parts.year, parts.month, parts.day) = (year(0..4)?, number(4..6)?, number(6..8)?);
             if text.len() > 8 {
@@ -117,9 +149,6 @@ fn digits_only(text: &str) -> Option<Time> {
         9 | 10 => return DateTime::from_timestamp(text.parse().ok()?, 0),
         13 => return DateTime::from_timestamp(text.parse::<i64>().ok()? / 1000, 0),
         _ => return None,
-    }
-    if text.len() == 7 {
-        return ordinal(parts.year, number(4..7)?)?.and_hms_opt(0, 0, 0).map(|date| date.and_utc());
     }
     parts.instant()
 }
@@ -159,11 +188,11 @@ impl<'a> Scan<'a> {
 
 /// Year first: RFC 3339, W3C-DTF, ISO 8601 (extended, basic, ordinal, week), with dots or slashes, in Korean and
 /// Hungarian.
-fn iso(text: &str) -> Option<Time> {
+fn iso(text: &str, zone: Tz) -> Option<Time> {
     let mut scan = Scan { rest: text };
     let sign = scan.eat(|c| c == '-').is_some();
     let digits = scan.rest.bytes().take_while(u8::is_ascii_digit).count();
-    let mut parts = Parts { month: 1, day: 1, ..Parts::default() };
+    let mut parts = Parts::of(zone);
     if sign || digits == 2 || digits == 5 {
         // "-0312", "--0401", "03-12-31", "03335": the year in two digits, as old ISO 8601 allowed.
         scan.eat(|c| c == '-');
@@ -244,14 +273,14 @@ fn time_and_zone(mut scan: Scan<'_>, mut parts: Parts) -> Option<Time> {
         time(&mut scan, &mut parts)?;
         if afternoon.is_some() {
             // Korean names of the halves of the day are only used there.
-            parts.offset_minutes = 9 * 60;
+            parts.offset_minutes = Some(9 * 60);
         }
         to_24_hours(&mut parts, afternoon.or_else(|| half_of_day(&mut scan)));
     } else if marked || afternoon.is_some() {
         return None;
     }
     if let Some(offset) = zone(&mut scan)? {
-        parts.offset_minutes = offset;
+        parts.offset_minutes = Some(offset);
     }
     scan.rest.is_empty().then(|| parts.instant()).flatten()
 }
@@ -349,9 +378,9 @@ fn numeric_offset(scan: &mut Scan<'_>) -> Option<i32> {
 }
 
 /// Everything with words in it: RFC 822, RFC 850, asctime, and how people write.
-fn words(text: &str) -> Option<Time> {
-    let mut parts = Parts::default();
-    let (mut month_found, mut time_found, mut zoned) = (None, false, false);
+fn words(text: &str, zone: Tz) -> Option<Time> {
+    let mut parts = Parts::of(zone);
+    let (mut month_found, mut time_found) = (None, false);
     let mut numbers: [Option<(u32, usize)>; 2] = [None; 2];
     let mut afternoon = None;
     let mut scan = Scan { rest: text };
@@ -378,8 +407,7 @@ fn words(text: &str) -> Option<Time> {
             '+' | '-' | '\u{2212}' if time_found => {
                 scan.rest = &scan.rest[next.len_utf8()..];
                 let minutes = numeric_offset(&mut scan)?;
-                parts.offset_minutes = if next == '+' { minutes } else { -minutes };
-                zoned = true;
+                parts.offset_minutes = Some(if next == '+' { minutes } else { -minutes });
             }
             '-' => scan.rest = &scan.rest[1..],
             '(' | '[' if time_found => break,
@@ -397,10 +425,7 @@ fn words(text: &str) -> Option<Time> {
                 } else if is_filler(word) || (before_time && is_weekday(word)) {
                     // "Monday", "the 3rd of May", "at"
                 } else if let Some(offset) = zone_name(word).filter(|_| time_found || month_found.is_some()) {
-                    if !zoned {
-                        parts.offset_minutes = offset;
-                    }
-                    zoned = true;
+                    parts.offset_minutes = parts.offset_minutes.or(Some(offset));
                 } else if !(is_weekday(word) || time_found && is_unknown_zone(word)) {
                     return None;
                 }

@@ -112,8 +112,38 @@ fn names_of_articles() {
 }
 
 #[test]
+fn dates_without_a_zone_are_those_of_the_site() {
+    let check = |path: &str, text: &str, want: &str| {
+        let zone = chrono_tz::Tz::America__New_York;
+        let (vocabulary, section_line, limits) = (vocabulary(), SectionLine::Auto, Limits::default());
+        let options = Options {
+            path,
+            vocabulary: &vocabulary,
+            section_line,
+            residue: &[],
+            full_text: false,
+            zone,
+            limits: &limits,
+        };
+        let article = article::read(text.as_bytes(), &options).unwrap();
+        let published = article.feed.entries[0].published.map(|time| time.format("%F %R").to_string());
+        assert_eq!(published.as_deref(), Some(want), "{path}");
+    };
+    check("a.txt", "A title\nDate: 2026-03-27 10:00\n\nThe text of it.\n", "2026-03-27 14:00");
+    check("a.md", "---\ndate: 2026-03-27\n---\n# A title\n\nThe text.\n", "2026-03-27 04:00");
+    check("b.md", "---\ndate: 2026-03-27T10:00:00Z\n---\n# A title\n\nThe text.\n", "2026-03-27 10:00");
+    check("2026-03-27-a.txt", "A title\n\nThe text of it.\n", "2026-03-27 04:00");
+    let page =
+        |head: &str, body: &str| format!("<html><head><title>T</title>{head}</head><body>{body}<p>Text.</body></html>");
+    check("a.html", &page("<meta name=date content='2026-03-27 10:00'>", ""), "2026-03-27 14:00");
+    check("b.html", &page("", "<time>27 March 2026</time>"), "2026-03-27 04:00");
+    let linked = "<script type='application/ld+json'>{\"@type\":\"Article\",\"datePublished\":\"2026-03-27\"}</script>";
+    check("c.html", &page(linked, ""), "2026-03-27 04:00");
+}
+
+#[test]
 fn dates_in_names() {
-    let day = |path: &str| article::date_in_name(path).map(|date| date.format("%F %T").to_string());
+    let day = |path: &str| article::date_in_name(path, chrono_tz::Tz::UTC).map(|date| date.format("%F %T").to_string());
     for path in [
         "2026-03-27-title.txt",
         "2026-03-27.md",
@@ -454,6 +484,7 @@ fn read(bytes: &[u8], path: &str) -> Result<Article, NotAnArticle> {
             section_line,
             residue: &residue,
             full_text: false,
+            zone: chrono_tz::Tz::UTC,
             limits: &Limits::default(),
         },
     )

@@ -232,13 +232,14 @@ impl Newsdesk {
             section_line: source.section_line,
             residue: &self.settings.residue,
             full_text: source.full_text,
+            zone: self.settings.site.timezone,
             limits: &Limits::default(),
         };
         let article = article::read(&bytes, &options)?;
         let modified = DateTime::<Utc>::from(found.modified).trunc_subsecs(0).min(now);
         let file = File {
             path: &found.path,
-            date: article::date_in_name(&found.path).unwrap_or(modified),
+            date: article::date_in_name(&found.path, options.zone).unwrap_or(modified),
             section: self.vocabulary.of_folder(&found.path),
             now,
         };

@@ -1,4 +1,6 @@
-use super::parse;
+use chrono_tz::Tz;
+
+use super::{parse, parse_in};
 
 fn check(text: &str, expected: &str) {
     let found = parse(text).map_or_else(|| "none".to_owned(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -25,6 +27,28 @@ fn rfc_822_and_its_relatives() {
     check("03 Sep 2012", "2012-09-03T00:00:00Z");
     check("Thu Aug 30 2012 17:26:16 +0200", "2012-08-30T15:26:16Z");
     check("Thu, Aug 30 2012 17:26:16 XYZ", "2012-08-30T17:26:16Z");
+}
+
+#[test]
+fn a_zone_that_the_text_does_not_say() {
+    let check = |text: &str, zone: Tz, expected: &str| {
+        let found = parse_in(text, zone).map(|time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+        assert_eq!(found.as_deref(), Some(expected), "{text} in {zone}");
+    };
+    check("2026-03-27", Tz::America__New_York, "2026-03-27T04:00:00Z");
+    check("27 March 2026, 10:30", Tz::Europe__Berlin, "2026-03-27T09:30:00Z");
+    check("2026-07-27 10:30", Tz::Europe__Berlin, "2026-07-27T08:30:00Z");
+    check("20260327", Tz::Asia__Kolkata, "2026-03-26T18:30:00Z");
+    check("2026086", Tz::Asia__Tokyo, "2026-03-26T15:00:00Z");
+    check("2026-W13-5", Tz::Asia__Tokyo, "2026-03-26T15:00:00Z");
+    // What says its zone means it.
+    check("2026-03-27T10:00:00Z", Tz::Asia__Tokyo, "2026-03-27T10:00:00Z");
+    check("Fri, 27 Mar 2026 10:00 EST", Tz::Asia__Tokyo, "2026-03-27T15:00:00Z");
+    check("1774605600", Tz::Asia__Tokyo, "2026-03-27T10:00:00Z");
+    // Clocks are set forward over it, and back over it; a day that a calendar left out.
+    check("2026-03-29 02:30", Tz::Europe__Berlin, "2026-03-29T01:30:00Z");
+    check("2026-10-25 02:30", Tz::Europe__Berlin, "2026-10-25T00:30:00Z");
+    check("2011-12-30 12:00", Tz::Pacific__Apia, "2011-12-30T22:00:00Z");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! JSON-LD in a page: what schema.org's `Article` and its kinds say.
 
+use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::model::{Person, Time};
@@ -21,8 +22,8 @@ pub(super) struct LinkedData {
 }
 
 impl LinkedData {
-    /// Takes in one script. The reader of JSON refuses deep nesting by itself.
-    pub fn read(&mut self, json: &str, warnings: &mut Vec<String>) {
+    /// Takes in one script; `zone`: of dates that say none. The reader of JSON refuses deep nesting by itself.
+    pub fn read(&mut self, json: &str, zone: Tz, warnings: &mut Vec<String>) {
         let mut open = match serde_json::from_str::<Value>(json.trim()) {
             Ok(value) => vec![value],
             Err(cause) => {
@@ -38,7 +39,7 @@ impl LinkedData {
                         open.push(graph);
                     }
                     if is_article(&object) {
-                        self.take(&object);
+                        self.take(&object, zone);
                     }
                 }
                 _ => {}
@@ -46,9 +47,9 @@ impl LinkedData {
         }
     }
 
-    fn take(&mut self, object: &Map<String, Value>) {
+    fn take(&mut self, object: &Map<String, Value>, zone: Tz) {
         let text = |key: &str| texts(object.get(key)).into_iter().next();
-        let instant = |key: &str| text(key).as_deref().and_then(date);
+        let instant = |key: &str| text(key).as_deref().and_then(|text| date(text, zone));
         self.headline = self.headline.take().or_else(|| text("headline")).or_else(|| text("name"));
         self.description = self.description.take().or_else(|| text("description"));
         self.published = self.published.or_else(|| instant("datePublished"));

@@ -7,6 +7,7 @@ mod linked_data;
 pub mod main_text;
 pub(super) mod tags;
 
+use chrono_tz::Tz;
 use dom_query::{Document, NodeRef};
 use url::Url;
 
@@ -24,7 +25,7 @@ pub fn read(text: &str, options: &Options<'_>) -> Result<Article, NotAnArticle> 
     // Scripts and styles are most of a page: the limit of a text is the body's, the page may be larger.
     let text = cut(text, options.limits.text_bytes.saturating_mul(PAGE_TO_TEXT), &mut warnings);
     let document = dom::build(text, options.limits.depth)?;
-    let page = Page::read(&document, &mut warnings);
+    let page = Page::read(&document, options.zone, &mut warnings);
     let body = body(&document);
     let first_heading = body.as_ref().and_then(|body| first(body, &["h1"])).map(|heading| words(&heading));
     let title = page.title(first_heading.as_deref());
@@ -68,11 +69,13 @@ struct Page<'a> {
     /// Names in lower case and contents of `<meta>`, in order.
     meta: Vec<(String, String)>,
     linked: LinkedData,
+    /// Of dates that say none.
+    zone: Tz,
 }
 
 impl<'a> Page<'a> {
-    fn read(document: &'a Document, warnings: &mut Vec<String>) -> Self {
-        let mut page = Page { document, meta: Vec::new(), linked: LinkedData::default() };
+    fn read(document: &'a Document, zone: Tz, warnings: &mut Vec<String>) -> Self {
+        let mut page = Page { document, meta: Vec::new(), linked: LinkedData::default(), zone };
         for node in document.root().descendants_it() {
             if node.has_name("meta") {
                 let name = ["property", "name", "itemprop"].iter().find_map(|key| node.attr(key));
@@ -82,7 +85,7 @@ impl<'a> Page<'a> {
             } else if node.has_name("script") {
                 let kind = node.attr("type").unwrap_or_default();
                 if kind.trim().eq_ignore_ascii_case("application/ld+json") {
-                    page.linked.read(&node.text(), warnings);
+                    page.linked.read(&node.text(), zone, warnings);
                 }
             }
         }
@@ -119,13 +122,13 @@ impl<'a> Page<'a> {
             .or_else(|| {
                 let names =
                     ["article:published_time", "datepublished", "pubdate", "date", "dc.date", "dcterms.created"];
-                names.iter().find_map(|name| self.all(name).find_map(date))
+                names.iter().find_map(|name| self.all(name).find_map(|text| date(text, self.zone)))
             })
             .or_else(|| self.time(body));
         entry.updated = self.linked.modified.or_else(|| {
             let names =
                 ["article:modified_time", "og:updated_time", "datemodified", "last-modified", "dcterms.modified"];
-            names.iter().find_map(|name| self.all(name).find_map(date))
+            names.iter().find_map(|name| self.all(name).find_map(|text| date(text, self.zone)))
         });
         entry.link = self.canonical();
         let image = self.first_of(&["og:image", "og:image:url", "twitter:image", "twitter:image:src"]);
@@ -199,7 +202,7 @@ impl<'a> Page<'a> {
     fn time(&self, body: Option<&NodeRef<'_>>) -> Option<crate::model::Time> {
         let instant = |node: &NodeRef<'_>| {
             let stated = node.attr("datetime").map(|value| value.to_string());
-            date(stated.unwrap_or_else(|| words(node)).trim())
+            date(stated.unwrap_or_else(|| words(node)).trim(), self.zone)
         };
         let says = |node: &NodeRef<'_>| {
             node.has_attr("pubdate") || node.attr("itemprop").is_some_and(|prop| has_word(&prop, "datePublished"))

@@ -1,5 +1,7 @@
 //! Front matter onto the fields of an entry: left their names, right ours.
 
+use chrono_tz::Tz;
+
 use super::value::{FrontMatter, Value, field};
 use crate::model::{Category, Enclosure, Person, Time};
 use crate::parse::ParsedEntry;
@@ -15,8 +17,9 @@ pub(super) fn apply(
 ) -> Result<(), NotAnArticle> {
     entry.title = text(front, &["title"])?.and_then(plain_text);
     // Hugo publishes at `publishDate` where there is one.
-    entry.published = time(front, &["publishdate", "date", "published", "pubdate", "published_at"])?;
-    entry.updated = time(front, &["lastmod", "updated", "last_modified_at", "modified", "last-modified"])?;
+    entry.published = time(front, &["publishdate", "date", "published", "pubdate", "published_at"], options.zone)?;
+    entry.updated =
+        time(front, &["lastmod", "updated", "last_modified_at", "modified", "last-modified"], options.zone)?;
     entry.draft = draft(front)?;
     entry.authors = front.find(&["authors", "author"]).map(|(_, value)| people(value)).unwrap_or_default();
     let summary = text(front, &["summary", "description", "excerpt"])?;
@@ -48,7 +51,7 @@ fn text<'a>(front: &'a FrontMatter<'_>, keys: &[&'static str]) -> Result<Option<
     }
 }
 
-fn time(front: &FrontMatter<'_>, keys: &[&'static str]) -> Result<Option<Time>, NotAnArticle> {
+fn time(front: &FrontMatter<'_>, keys: &[&'static str], zone: Tz) -> Result<Option<Time>, NotAnArticle> {
     let Some((key, value)) = front.find(keys) else { return Ok(None) };
     // Jekyll's `published: false` is no date.
     if let Value::Truth(_) = value {
@@ -56,7 +59,7 @@ fn time(front: &FrontMatter<'_>, keys: &[&'static str]) -> Result<Option<Time>, 
     }
     let text = value.text().ok_or_else(|| front.refuse(key, "must be a date, not a list or a table"))?;
     let parsed =
-        date(text).ok_or_else(|| front.refuse(key, format!("{text:?} is no date; write it like 2026-03-27")))?;
+        date(text, zone).ok_or_else(|| front.refuse(key, format!("{text:?} is no date; write it like 2026-03-27")))?;
     Ok(Some(parsed))
 }
 

@@ -1,16 +1,20 @@
 //! Header lines: a known key, a colon and a value that fits it.
 
+use chrono_tz::Tz;
+
 use super::names::people;
 use super::page::width;
 use super::vocabulary::Vocabulary;
-use crate::model::{Person, Time};
+use crate::model::Person;
 use crate::parse::article::{date, file_reference, is_language, web_address};
 
 /// One header line, understood.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Header {
-    Published(Time),
-    Updated(Time),
+    /// A date, as it is written.
+    Published(String),
+    /// A date, as it is written.
+    Updated(String),
     Authors(Vec<Person>),
     /// Section names, and the words that name none.
     Sections(Vec<String>, Vec<String>),
@@ -42,9 +46,10 @@ pub(super) fn read(line: &str, vocabulary: &Vocabulary) -> Option<Header> {
     if value.is_empty() {
         return KEYS.contains(&key.as_str()).then_some(Header::Blank);
     }
+    let is_date = || date(value, Tz::UTC).is_some();
     match key.as_str() {
-        "date" | "published" => date(value).map(Header::Published),
-        "updated" => date(value).map(Header::Updated),
+        "date" | "published" => is_date().then(|| Header::Published(value.to_owned())),
+        "updated" => is_date().then(|| Header::Updated(value.to_owned())),
         "author" | "authors" | "by" => people(value).filter(|people| !people.is_empty()).map(Header::Authors),
         "section" | "sections" => sections(value, vocabulary),
         "category" | "categories" | "tag" | "tags" | "keyword" | "keywords" => terms(value).map(Header::Categories),

@@ -32,11 +32,13 @@ mod vocabulary;
 pub(super) use title::first_sentence;
 pub use vocabulary::Vocabulary;
 
+use chrono_tz::Tz;
+
 use head::{Head, Title};
 use headers::Header;
 use page::Page;
 
-use super::article::{Article, Line, LineUse, NotAnArticle, Options, cut, of_entry, plain_text};
+use super::article::{Article, Line, LineUse, NotAnArticle, Options, cut, date, of_entry, plain_text};
 use super::feed::{ParsedEntry, Text, TextKind};
 use crate::model::Category;
 
@@ -81,7 +83,7 @@ pub fn read(text: &str, options: &Options<'_>) -> Result<Article, NotAnArticle> 
         ..ParsedEntry::default()
     };
     entry.content.take_if(|content| content.value.is_empty());
-    apply_head(head, &mut entry);
+    apply_head(head, &mut entry, options.zone);
     if entry.title.is_none() {
         return Err(NotAnArticle::NoText);
     }
@@ -91,15 +93,15 @@ pub fn read(text: &str, options: &Options<'_>) -> Result<Article, NotAnArticle> 
 }
 
 /// What the head states, into the entry's fields. What is stated twice counts once, as first stated; lists add up.
-fn apply_head(head: Head, entry: &mut ParsedEntry) {
+fn apply_head(head: Head, entry: &mut ParsedEntry, zone: Tz) {
     entry.authors = head.authors;
     entry.sections = head.sections;
     let mut terms = head.categories;
     let mut summary = None;
     for header in head.headers {
         match header {
-            Header::Published(time) => _ = entry.published.get_or_insert(time),
-            Header::Updated(time) => _ = entry.updated.get_or_insert(time),
+            Header::Published(text) => entry.published = entry.published.or_else(|| date(&text, zone)),
+            Header::Updated(text) => entry.updated = entry.updated.or_else(|| date(&text, zone)),
             Header::Authors(people) => add(&mut entry.authors, people),
             Header::Sections(names, unknown) => {
                 add(&mut entry.sections, names);
