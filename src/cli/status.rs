@@ -84,6 +84,9 @@ pub struct Row {
     #[serde(default)]
     pub rhythm: Option<String>,
     pub repairs: Vec<String>,
+    /// Those of them that left something out, in words; of a folder, all of them.
+    #[serde(default)]
+    pub cut: Option<String>,
 }
 
 /// Does the daemon that told this speak for the store at `path`? Where there is none, the daemon of another user, as under
@@ -159,7 +162,7 @@ fn advice(row: &SourceRow) -> Option<String> {
 }
 
 fn row(row: SourceRow, activity: &Activity, now: Time) -> Row {
-    let advice = advice(&row);
+    let (advice, cut) = (advice(&row), row.cut());
     let state = row.state;
     let health = Health::of(state.trouble.is_some(), state.last_try.is_some(), &state.poll, &activity.moments, now);
     // In the words that scripts know: who is quiet is well, and says so beside it.
@@ -183,6 +186,7 @@ fn row(row: SourceRow, activity: &Activity, now: Time) -> Row {
         newest: row.newest,
         quiet: (health == Health::Quiet).then(|| health::silence(&activity.moments, now)).flatten(),
         rhythm: rhythm::in_words(&state.poll.seen),
+        cut,
         repairs: state.repairs,
     }
 }
@@ -236,7 +240,9 @@ fn outcome(row: &Row) -> String {
     let why = Some(&row.why).filter(|why| !why.is_empty()).map(|why| format!("next: {why}"));
     // The reason of a next poll that is rare says it, too.
     let push = row.push.clone().filter(|push| !row.why.contains(push));
-    let further = [row.quiet.clone(), why, push, row.advice.clone(), row.full_text.clone()].into_iter().flatten();
+    let further = [row.quiet.clone(), row.cut.clone(), why, push, row.advice.clone(), row.full_text.clone()]
+        .into_iter()
+        .flatten();
     further.fold(format!("{stage}{status}{}", row.outcome), |told, more| format!("{told}; {more}"))
 }
 

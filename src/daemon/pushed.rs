@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Newsdesk;
 use super::push::Pushed;
-use super::refresh::{Done, RefreshError, Refreshing, Stage, in_words};
+use super::refresh::{Done, RefreshError, Refreshing, Stage, in_words, tell_cuts};
 use super::work::blocking;
 use crate::config::settings::{Place, Source};
 use crate::fetch::Validators;
@@ -39,8 +39,8 @@ impl Newsdesk {
             let (newsdesk, source) = (self.clone(), source.clone());
             blocking(move || newsdesk.normalize_feed(&source, &configured, &document)).await
         };
-        let refreshed = match read {
-            Ok((refreshed, ..)) => refreshed,
+        let (refreshed, repairs) = match read {
+            Ok((refreshed, repairs, _)) => (refreshed, repairs),
             Err(cause) => {
                 let error =
                     RefreshError::new(&source, Stage::Parse, format!("what its hub pushed is ignored: {cause}").into());
@@ -51,6 +51,8 @@ impl Newsdesk {
             Ok(compared) => compared,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
+        // What its polls bring is cut as before: only the log has what was cut of a push.
+        tell_cuts(&source, &state.repairs, &repairs);
         let words = format!("pushed: {}", in_words(&compared.changes));
         if !compared.changes.new.is_empty() {
             rhythm::note(&mut state.poll.seen, now);

@@ -18,7 +18,7 @@ use crate::fetch::folder::FolderChanged;
 use crate::fetch::http::{Answer, Document, FetchError, Hop, Request, Way};
 use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, Refreshed};
-use crate::parse::{self, Limits};
+use crate::parse::{self, Limits, ParsedFeed};
 use crate::schedule::found::Step;
 use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
 use crate::store::{Applied, Refresh, SourceState, StoreError, Trouble};
@@ -342,7 +342,7 @@ impl Newsdesk {
             base: Some(&document.url),
         };
         let parsed = parse::document(&input, &Limits::default())?;
-        let repairs = parsed.repairs.0.iter().map(|(kind, count)| format!("{kind} ({count})")).collect();
+        let repairs = repairs_in_words(&parsed);
         let hints = parsed.hints.clone();
         // A page without a secret may name a feed with one.
         let public = !source.private && !holds_secret(configured);
@@ -552,7 +552,12 @@ fn led_nowhere(source: &Source, configured: &Url, state: &mut SourceState) {
 }
 
 /// A limit that begins to cut is told once; the status has it as long as it does.
-fn tell_cuts(source: &Source, before: &[String], after: &[String]) {
+/// "limit: entries (12)", each kind once.
+fn repairs_in_words(feed: &ParsedFeed) -> Vec<String> {
+    feed.repairs.0.iter().map(|(kind, count)| format!("{kind} ({count})")).collect()
+}
+
+pub(super) fn tell_cuts(source: &Source, before: &[String], after: &[String]) {
     let kind = |repair: &str| repair.split(" (").next().unwrap_or_default().to_owned();
     let known: BTreeSet<String> = before.iter().map(|repair| kind(repair)).collect();
     for repair in after.iter().filter(|repair| repair.starts_with("limit") && !known.contains(&kind(repair))) {

@@ -113,6 +113,7 @@ impl Newsdesk {
             advice: self.public_advice(row),
             entries: row.entries,
             full_text: pages.map(PageCounts::to_string),
+            cut: row.cut().filter(|_| !private).map(|words| self.public_words(&row.name, &words)),
             newest: row.newest,
             days: activity.days.clone(),
         }

@@ -103,7 +103,7 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
         feed_id: parsed.id.clone().filter(|id| identity::is_publishable(id)),
         hubs: parsed.links.iter().filter(|link| link.rel == "hub").map(|link| link.href.clone()).collect(),
         own: parsed.links.iter().find(|link| link.rel == "self").map(|link| link.href.clone()),
-        deleted: parsed.deleted.iter().map(|gone| (Key::Id(gone.id.trim().to_owned()), gone.when)).collect(),
+        deleted: parsed.deleted.iter().map(|gone| (native(gone.id.trim(), context.file), gone.when)).collect(),
         shared,
         origin,
         ..Refreshed::default()
@@ -152,6 +152,14 @@ fn file_keys(file: &File<'_>, offers: &[Offer<'_>], format: Format) -> Vec<(Key,
             (Key::File(format!("{}{WITHIN}{inner}", file.path)), aliases)
         })
         .collect()
+}
+
+/// The key of an entry that its document names by id.
+fn native(id: &str, file: Option<&File<'_>>) -> Key {
+    match file {
+        Some(file) => Key::File(format!("{}{WITHIN}{id}", file.path)),
+        None => Key::Id(id.to_owned()),
+    }
 }
 
 /// Parts the path of a feed document from the entry in it: no path has this in it.

@@ -216,6 +216,8 @@ pub struct SourceRow {
     pub entries: u64,
     /// How far the pages behind them are; `None`: its full texts are not asked for.
     pub full_text: Option<String>,
+    /// What was left out of what it brought, since it goes beyond a limit.
+    pub cut: Option<String>,
     /// When the newest of them came out.
     pub newest: Option<Time>,
     /// Entries by day, oldest first, today last; none where nothing is known.

@@ -8,7 +8,8 @@ impl Store {
     /// Files of a local source as they were last read.
     pub async fn files(&self, source: i64) -> Result<Vec<FileRow>, StoreError> {
         self.read(move |db| {
-            let sql = "SELECT path, size, modified, held, trouble, shows FROM file WHERE source = ?1 ORDER BY path";
+            let sql =
+                "SELECT path, size, modified, held, trouble, shows, repairs FROM file WHERE source = ?1 ORDER BY path";
             let mut statement = db.prepare_cached(sql)?;
             let rows = statement.query_map([source], |row| {
                 Ok(FileRow {
@@ -18,6 +19,7 @@ impl Store {
                     held: row.get::<_, Option<i64>>(3)?.map(time),
                     trouble: row.get(4)?,
                     shows: serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default(),
+                    repairs: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -50,14 +52,15 @@ pub(super) fn write_files(
     files: &[FileRow],
     vanished: &[String],
 ) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO file (source, path, size, modified, held, trouble, shows)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT OR REPLACE INTO file (source, path, size, modified, held, trouble, shows, repairs)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let mut statement = db.prepare_cached(sql)?;
     for file in files {
-        let shows = serde_json::to_string(&file.shows).unwrap_or_default();
+        let json = |texts: &Vec<String>| serde_json::to_string(texts).unwrap_or_default();
+        let (shows, repairs) = (json(&file.shows), json(&file.repairs));
         let size = i64::try_from(file.size).unwrap_or(i64::MAX);
         let held = file.held.map(|held| held.timestamp());
-        statement.execute(params![source, file.path, size, file.modified, held, file.trouble, shows])?;
+        statement.execute(params![source, file.path, size, file.modified, held, file.trouble, shows, repairs])?;
     }
     let mut statement = db.prepare_cached("DELETE FROM file WHERE source = ?1 AND path = ?2")?;
     for path in vanished {

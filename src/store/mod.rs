@@ -161,6 +161,8 @@ pub struct FileRow {
     pub modified: i64,
     pub held: Option<Time>,
     pub trouble: Option<String>,
+    /// What was cut, mended or left out of it, in words.
+    pub repairs: Vec<String>,
     /// Paths of the files that its article shows.
     pub shows: Vec<String>,
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
+use url::Url;
 use uuid::Uuid;
 
 use super::{SourceState, Store, StoreError};
@@ -22,6 +23,22 @@ pub struct SourceRow {
     pub entries: u64,
     /// Effective date of the newest of them.
     pub newest: Option<Time>,
+}
+
+impl SourceRow {
+    /// What was left out of its last document since it goes beyond a limit; of a folder, also what was mended in its
+    /// files. In words, the first of it.
+    pub fn cut(&self) -> Option<String> {
+        const TOLD: usize = 3;
+        let is_feed = Url::parse(&self.place).is_ok();
+        let cut = |repair: &&String| !is_feed || repair.starts_with("limit");
+        let cut: Vec<&str> = self.state.repairs.iter().filter(cut).map(String::as_str).collect();
+        let first = cut.get(..TOLD.min(cut.len())).unwrap_or_default().join("; ");
+        let what = if is_feed { "more than is taken of one document: " } else { "" };
+        let more = cut.len().saturating_sub(TOLD);
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        (!cut.is_empty()).then(|| format!("{what}{first}{more}"))
+    }
 }
 
 /// A section, or with the empty name the site as a whole.

@@ -196,6 +196,61 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn what_is_left_out_of_a_file_is_said_as_long_as_it_is() {
+    let desk = desk();
+    let daemon = desk.serve();
+    desk.until_titles("news", &["Gamma", "Beta", "Alpha"]);
+    let authors: Vec<String> = (0..60).map(|n| format!("Person {n}")).collect();
+    let many = |title: &str, authors: &[String]| {
+        let authors = serde_json::to_string(authors).unwrap();
+        format!("---\ntitle: {title}\ndate: 2026-03-01T08:00:00Z\nauthors: {authors}\n---\nWhat it has to say.\n")
+    };
+    desk.write("articles/a.md", many("Alpha", &authors));
+    let said = |row: &serde_json::Value| row["cut"].as_str().is_some_and(|words| words.starts_with("a.md: authors"));
+    desk.until_status("desk", "it says what it left out", said);
+    assert!(desk.log().contains("a.md: authors beyond 50 left out"), "{}", desk.log());
+    // Another file, and another start: it is not read again, and still said.
+    desk.write("articles/c.md", article("Gamma, corrected", 3, "What Gamma should have said."));
+    desk.until_titles("news", &["Gamma, corrected", "Beta", "Alpha"]);
+    assert!(said(&desk.status("desk")));
+    daemon.stop();
+    let _daemon = desk.serve();
+    assert!(said(&desk.status("desk")));
+    let page = String::from_utf8(desk.get("/status").body).unwrap();
+    assert!(page.contains("a.md: authors beyond 50 left out"), "{page}");
+    let told = desk.run(&["status"]).out;
+    assert!(told.contains("a.md: authors beyond 50 left out"), "{told}");
+    desk.write("articles/a.md", many("Alpha", &authors[..50]));
+    desk.until_status("desk", "nothing is left out any more", |row| row["cut"].is_null());
+}
+
+#[test]
+fn a_feed_document_in_a_folder_takes_back_its_own_entries() {
+    let desk = desk();
+    let document = |name: &str, deleted: &str| {
+        let entry = |n: u32| {
+            format!(
+                "<entry><id>tag:example.org,2026:{n}</id><title>{name} {n}</title><updated>2026-04-0{n}T00:00:00Z</updated></entry>"
+            )
+        };
+        let entries: String = (1..=2).filter(|n| deleted.is_empty() || *n != 1).map(entry).collect();
+        format!(
+            "<feed xmlns='http://www.w3.org/2005/Atom' xmlns:at='http://purl.org/atompub/tombstones/1.0'><title>x</title>{entries}{deleted}</feed>"
+        )
+    };
+    desk.write("articles/one.xml", document("One", ""));
+    desk.write("articles/two.xml", document("Two", ""));
+    let _daemon = desk.serve();
+    let all = ["One 2", "Two 2", "One 1", "Two 1", "Gamma", "Beta", "Alpha"];
+    until("all stand there", || (desk.titles("news").len() == all.len()).then_some(()));
+    let gone = "<at:deleted-entry ref='tag:example.org,2026:1' when='2026-04-03T00:00:00Z'/>";
+    desk.write("articles/one.xml", document("One", gone));
+    until("it is gone", || (!desk.titles("news").contains(&"One 1".to_owned())).then_some(()));
+    assert!(desk.titles("news").contains(&"Two 1".to_owned()), "another document's entry of that id is not meant");
+    assert_eq!(desk.titles("news").len(), all.len() - 1);
+}
+
+#[test]
 fn what_may_not_be_read_is_named_and_withdraws_nothing() {
     use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::process::CommandExt as _;

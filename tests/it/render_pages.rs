@@ -218,6 +218,7 @@ fn health() -> String {
         advice: None,
         entries: 1234,
         full_text: None,
+        cut: None,
         newest: Some(at("2026-03-28T09:15:00Z")).filter(|_| mark != Mark::Waiting),
         days: (0..30).map(|day| if mark == Mark::Waiting { 0 } else { day * day % 7 }).collect(),
     };
@@ -226,6 +227,7 @@ fn health() -> String {
     folder.last_try = folder.last_success;
     let mut moved = row("The Wire", Mark::Well, "304, nothing new", 0, "half of its usual gap of 1 h");
     moved.advice = Some("write url = \"https://wire.example/atom.xml\" (it has moved for good)".into());
+    moved.cut = Some("limit: entries (1)".into());
     moved.full_text = Some("31 texts taken from pages, 2 waiting, 4 as the feed has them".into());
     let rule = |rule: &str, hits, last| RuleRow { rule: rule.into(), hits, last };
     status_page(&StatusPage {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{Done, RefreshError, Refreshing, Stage, Wish, in_words};
+use super::{Done, RefreshError, Refreshing, Stage, Wish, in_words, repairs_in_words};
 use crate::changes::{self, Situation};
 use crate::config::settings::Source;
 use crate::daemon::work::on_disk;
@@ -88,6 +88,7 @@ impl Newsdesk {
         }
         let words = in_words(&changes);
         state.body_hash = Some(reading);
+        state.repairs = std::mem::take(&mut read.repairs);
         let before = state.trouble.take();
         let mut next = self.well(&source, &mut state, &words, now);
         if let Some(moment) = read.next_held.filter(|moment| *moment < next.at) {
@@ -161,6 +162,7 @@ impl Newsdesk {
             };
             if let Some(before) = before.as_ref().filter(|file| !reread && same(file)) {
                 read.still_held(before.held);
+                read.repaired(before);
                 continue;
             }
             if !folder::settled(found, change.as_ref(), wall) {
@@ -168,6 +170,7 @@ impl Newsdesk {
                 continue;
             }
             let file = self.read_file(source, root, found, before, now, &mut read);
+            read.repaired(&file);
             read.files.push(file);
         }
         // What could not even be looked at has not vanished.
@@ -187,22 +190,28 @@ impl Newsdesk {
         now: Time,
         read: &mut FolderRead,
     ) -> FileRow {
-        let (told, shown) = before.map(|before| (before.trouble, before.shows)).unwrap_or_default();
+        let (told, shown, known) =
+            before.map(|before| (before.trouble, before.shows, before.repairs)).unwrap_or_default();
         let mut row = FileRow {
             path: found.path.clone(),
             size: found.size,
             modified: nanoseconds(found.modified),
             held: None,
             trouble: None,
+            repairs: Vec::new(),
             shows: Vec::new(),
         };
         match self.read_article(source, root, found, now) {
-            Ok((refreshed, shows)) => {
-                row.shows = shows;
+            Ok(ReadArticle { refreshed, shows, repairs }) => {
+                for repair in repairs.iter().filter(|repair| !known.contains(repair)) {
+                    tracing::warn!(source = %source.name, stage = "parse", "{}: {repair}", found.path);
+                }
+                (row.shows, row.repairs) = (shows, repairs);
                 row.held = refreshed.held.iter().filter_map(|(_, moment)| *moment).min();
                 read.still_held(row.held);
                 read.refreshed.entries.extend(refreshed.entries);
                 read.refreshed.held.extend(refreshed.held);
+                read.refreshed.deleted.extend(refreshed.deleted);
             }
             Err(cause) => {
                 let words = format!("{}: {}", found.path, chain(&*cause));
@@ -212,7 +221,7 @@ impl Newsdesk {
                 }
                 row.trouble = Some(words);
                 // The entry that it had stays, and what it shows with it.
-                row.shows = shown;
+                (row.shows, row.repairs) = (shown, known);
             }
         }
         row
@@ -224,7 +233,7 @@ impl Newsdesk {
         root: &std::path::Path,
         found: &FileFound,
         now: Time,
-    ) -> Result<(Refreshed, Vec<String>), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<ReadArticle, Box<dyn std::error::Error + Send + Sync>> {
         let bytes = folder::read(root, &found.path, self.settings.fetch.max_body)?;
         let options = article::Options {
             path: &found.path,
@@ -250,8 +259,19 @@ impl Newsdesk {
             tracking: &self.settings.tracking_parameters,
             file: Some(&file),
         };
-        Ok((normalize::document(article.feed, &context), article.files))
+        let mut repairs = article.warnings;
+        repairs.extend(repairs_in_words(&article.feed));
+        Ok(ReadArticle { refreshed: normalize::document(article.feed, &context), shows: article.files, repairs })
     }
+}
+
+/// One file, read.
+struct ReadArticle {
+    refreshed: Refreshed,
+    /// Paths of the files that it shows.
+    shows: Vec<String>,
+    /// What was cut, mended or left out, in words.
+    repairs: Vec<String>,
 }
 
 /// A folder, read.
@@ -265,6 +285,8 @@ struct FolderRead {
     failures: Vec<String>,
     /// Those of them that were found just now.
     fresh: Vec<String>,
+    /// What was cut, mended or left out of any file, read now or before: at most [`MOST_REPAIRS`].
+    repairs: Vec<String>,
     /// The next moment at which a held article comes out.
     next_held: Option<Time>,
     again: Option<Duration>,
@@ -274,8 +296,15 @@ struct FolderRead {
 
 /// So many files may go at once before somebody is asked.
 const MANY: usize = 10;
+/// So many repairs are told of one folder.
+const MOST_REPAIRS: usize = 100;
 
 impl FolderRead {
+    fn repaired(&mut self, file: &FileRow) {
+        let room = MOST_REPAIRS.saturating_sub(self.repairs.len());
+        self.repairs.extend(file.repairs.iter().take(room).map(|repair| format!("{}: {repair}", file.path)));
+    }
+
     fn still_held(&mut self, held: Option<Time>) {
         self.next_held = self.next_held.into_iter().chain(held).min();
     }
