@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 /// An instant in UTC; stored and published to the second.
 pub type Time = DateTime<Utc>;
 
+/// Dates before 1990, in seconds since 1970, are defaults of software, not of publishers.
+pub const YEAR_1990: i64 = 631_152_000;
+
+/// Can the date that an entry states be true of one that was first seen then? Clocks differ by ten minutes.
+pub fn is_possible(date: Time, first_seen: Time) -> bool {
+    date <= first_seen + TimeDelta::minutes(10) && date.timestamp() >= YEAR_1990
+}
+
 /// The published id of an entry (RFC 4287 §4.2.6): an absolute IRI, chosen once when the entry is first stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

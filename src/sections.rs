@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use regex::Regex;
 
-use crate::model::{Category, Section, Stated, Time};
+use crate::model::{Category, Section, Stated, Time, is_possible};
 use crate::normalize::clean;
 
 /// One `[[rule]]`, checked: when every condition holds, the actions are carried out in order.
@@ -406,7 +406,8 @@ impl Condition {
             }
             Condition::Text(field, test) => field.values(source, stated).any(|value| test.holds(value)),
             Condition::OlderThan(age) => {
-                stated.published.or(stated.updated).is_some_and(|date| first_seen - date > *age)
+                let date = stated.published.or(stated.updated).filter(|date| is_possible(*date, first_seen));
+                date.is_some_and(|date| first_seen - date > *age)
             }
             Condition::HasEnclosure(wanted) => stated.enclosures.is_empty() != *wanted,
         }
@@ -574,6 +575,20 @@ mod tests {
         assert_eq!(check(&[("world", drop("world"))], &["", "all", "news", "politics"]), 0);
         assert_eq!(check(&[("politics", moved.clone())], &["", "all", "news", "world"]), 1);
         assert_eq!(check(&[("politics", moved), ("world", drop("world"))], &[""]), 2);
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_true_makes_nothing_old() {
+        let seen = Time::from_timestamp(1_774_605_600, 0).unwrap();
+        let check = |published: Option<TimeDelta>, want: bool| {
+            let entry = Stated { published: published.map(|ago| seen - ago), ..stated("t", &[], &[]) };
+            assert_eq!(Condition::OlderThan(TimeDelta::days(30)).holds("x", &entry, seen), want, "{published:?}");
+        };
+        check(Some(TimeDelta::days(31)), true);
+        check(Some(TimeDelta::days(29)), false);
+        check(None, false);
+        check(Some(TimeDelta::days(-400)), false);
+        check(Some(TimeDelta::seconds(seen.timestamp())), false);
     }
 
     #[test]

@@ -1,18 +1,10 @@
 //! Which dates an entry gets when it is first seen, and how they move.
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 
 use super::Situation;
-use crate::model::{Origin, Time};
+use crate::model::{Origin, Time, YEAR_1990, is_possible};
 use crate::normalize::Incoming;
-
-/// A stated date may be this much later than the moment of first sight: clocks differ.
-const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(10);
-
-/// Can this date be true?
-fn is_possible(date: Time, now: Time) -> bool {
-    date <= now + CLOCK_SKEW && date >= first_plausible()
-}
 
 /// The effective date and `updated` of a new entry. `undated`: for one whose dates say nothing.
 pub(super) fn of_new(incoming: &Incoming, undated: Time, situation: Situation) -> (Time, Time) {
@@ -50,7 +42,7 @@ impl UndatedDates {
         }
         let dates =
             entries.iter().filter_map(|entry| entry.stated.published.or(entry.fallback_date).or(entry.stated.updated));
-        let oldest = dates.filter(|date| *date <= situation.now && *date >= first_plausible()).min();
+        let oldest = dates.filter(|date| *date <= situation.now && date.timestamp() >= YEAR_1990).min();
         UndatedDates { start: oldest.unwrap_or(situation.now), step: TimeDelta::seconds(1) }
     }
 
@@ -70,9 +62,4 @@ pub fn origin(before: Option<&Origin>, mut now: Origin, told: bool, at: Time) ->
         now.updated = before.updated;
     }
     now
-}
-
-/// Dates before 1990 are defaults of software, not of publishers.
-fn first_plausible() -> Time {
-    DateTime::from_timestamp(631_152_000, 0).unwrap_or_default()
 }

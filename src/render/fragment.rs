@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::model::{
-    AlsoIn, Category, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Link, Origin, Person, Stated, Time,
+    AlsoIn, Category, Enclosure, Entry, EntryId, Feed, FeedEntry, Html, Link, Origin, Person, Stated, Time, YEAR_1990,
 };
 
 use super::text;
@@ -84,8 +84,6 @@ pub(super) fn print(entry: &FeedEntry) -> Print {
     let all = (id, stated, effective, updated, origin, link, also_in);
     blake3::hash(&serde_json::to_vec(&all).unwrap_or_default()) // plain data always serializes
 }
-
-const YEAR_1990: i64 = 631_152_000;
 
 /// Renders one entry in the three formats.
 pub fn make(entry: &FeedEntry, manner: &Manner) -> Fragment {
