@@ -10,14 +10,15 @@
 //! leads to a document that repeats some of its entries, byte for byte, under the same ids. So it does where
 //! `max-per-source` hides entries: they are met in the newest full document, or not at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
 use super::{Priority, capped, is_young, sort};
 use crate::model::{Section, Shelf, Standing, Time};
 
-/// A corrected entry that only the archive holds stands in the current document for so long, too.
+/// A corrected entry that only the archive holds stands in the current document for so long, too; as far as
+/// `max-per-source` has room for it.
 pub const CORRECTED: TimeDelta = TimeDelta::days(7);
 
 /// Entries in one document of an archive: half of what the current one holds, so that this always covers the newest.
@@ -60,12 +61,37 @@ pub fn current(
     let last = behind(section, shelf, &shown, &beyond);
     shown.extend(beyond.into_iter().filter(|standing| is_ahead(standing, last.0)));
     let here: BTreeSet<i64> = shown.iter().map(|standing| standing.row).collect();
+    let mut room = Room::left(section, &shown);
     let told = corrected.into_iter().filter(|standing| {
-        !here.contains(&standing.row) && standing.number.is_some() && is_young(section, standing, now)
+        let is_told = !here.contains(&standing.row) && standing.number.is_some() && is_young(section, standing, now);
+        is_told && room.takes(&standing.source)
     });
     shown.extend(told.take(section.limit));
     sort(&mut shown, priority);
     Current { entries: shown, previous: Some(last.1).filter(|document| shelf.holds(*document)) }
+}
+
+/// How many entries of each source are shown, where a section takes only so many.
+struct Room {
+    most: Option<usize>,
+    shown: BTreeMap<String, usize>,
+}
+
+impl Room {
+    fn left(section: &Section, shown: &[Standing]) -> Room {
+        let mut room = Room { most: section.max_per_source, shown: BTreeMap::new() };
+        for standing in shown {
+            room.takes(&standing.source);
+        }
+        room
+    }
+
+    fn takes(&mut self, source: &str) -> bool {
+        let Some(most) = self.most else { return true };
+        let shown = self.shown.entry(source.to_owned()).or_default();
+        *shown += 1;
+        *shown <= most
+    }
 }
 
 /// The last number behind the current document, and the document it stands in: before all that the newest are, if what
@@ -98,8 +124,6 @@ fn is_ahead(standing: &Standing, last: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -206,6 +230,24 @@ mod tests {
         let mut met = rows(&current);
         (1..=desk.shelf.newest()).for_each(|number| met.extend(desk.document(number)));
         assert_eq!(met.into_iter().collect::<BTreeSet<i64>>(), (1..=12).collect());
+    }
+
+    #[test]
+    fn corrections_do_not_pass_a_cap() {
+        let mut section = Section { max_per_source: Some(2), ..section(4) };
+        let mut desk = Desk::default();
+        (1..=30).for_each(|date| desk.join(&section, &[date]));
+        for row in 1..=9 {
+            desk.entries.get_mut(&row).unwrap().corrected = Some(at(0));
+        }
+        let of_source = |current: &Current| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            current.entries.iter().for_each(|standing| *counts.entry(standing.source.clone()).or_default() += 1);
+            counts.into_values().max()
+        };
+        assert_eq!(of_source(&desk.current(&section, 40)), Some(2));
+        section.max_per_source = None;
+        assert!(rows(&desk.current(&section, 40)).contains(&1));
     }
 
     #[test]

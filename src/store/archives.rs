@@ -82,11 +82,12 @@ impl Store {
             let farthest = shelf.newest().saturating_sub(reach.documents);
             let after = shelf.last_of(behind.clamp(farthest, shelf.newest()));
             let oldest = window.iter().map(|standing| standing.effective).min();
-            let latest = match oldest {
-                Some(oldest) if shelf.size > 0 => latest(db, section, after, oldest)?,
-                _ => Vec::new(),
+            let (latest, corrected) = match oldest {
+                Some(oldest) if shelf.size > 0 => {
+                    (latest(db, section, after, oldest)?, corrected(db, section, reach, oldest)?)
+                }
+                _ => Default::default(),
             };
-            let corrected = corrected(db, section, reach)?;
             let found = Standings { shelf, window, latest, corrected };
             transaction.commit()?;
             Ok(found)
@@ -285,21 +286,23 @@ pub(super) fn shelf(db: &Connection, section: i64) -> Result<Shelf, StoreError> 
 /// What is younger than `oldest` stands in the window already.
 fn latest(db: &Connection, section: i64, after: u64, oldest: Time) -> Result<Vec<Standing>, StoreError> {
     let sql = format!(
-        "{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND m.effective <= ?3 AND {SHOWN}
+        "{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND +m.effective <= ?3 AND {SHOWN}
         ORDER BY m.number"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    StandingReader::new(db).all(statement.query([section, integer(after), oldest.timestamp()])?)
+    StandingReader::new(db)?.all(statement.query([section, integer(after), oldest.timestamp()])?)
 }
 
-fn corrected(db: &Connection, section: i64, reach: Reach) -> Result<Vec<Standing>, StoreError> {
+/// The same holds of what was corrected.
+fn corrected(db: &Connection, section: i64, reach: Reach, oldest: Time) -> Result<Vec<Standing>, StoreError> {
     let sql = format!(
-        "{STANDING} WHERE m.section = ?1 AND m.corrected > ?2 AND m.corrected IS NOT NULL AND {SHOWN}
+        "{STANDING} WHERE m.section = ?1 AND m.corrected > ?2 AND m.corrected IS NOT NULL AND +m.effective <= ?4 AND {SHOWN}
         ORDER BY m.corrected DESC, m.entry LIMIT ?3"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let values = params![section, reach.corrected_since.timestamp(), integer(reach.corrected as u64)];
-    StandingReader::new(db).all(statement.query(values)?)
+    let (since, most) = (reach.corrected_since.timestamp(), integer(reach.corrected as u64));
+    let values = params![section, since, most, oldest.timestamp()];
+    StandingReader::new(db)?.all(statement.query(values)?)
 }
 
 /// One batch; how many were given. Documents that are full now begin to exist.

@@ -37,7 +37,7 @@ pub(super) fn newest(
 fn capped(db: &Connection, section: i64, count: usize, most: usize) -> Result<Vec<Standing>, StoreError> {
     let sql = format!("{STANDING} WHERE m.section = ?1 AND m.effective = ?2 AND m.entry = ?3");
     let mut statement = db.prepare_cached(&sql)?;
-    let mut reader = StandingReader::new(db);
+    let mut reader = StandingReader::new(db)?;
     let mut found = Vec::new();
     for (effective, entry) in members(db, section, count.max(1), most.max(1))? {
         found.extend(statement.query_row([section, effective, entry], |row| reader.one(row)).optional()?);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
-use rusqlite::{Connection, OptionalExtension, Row, Rows};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows};
 
 use super::copies;
 use super::full_text::with_text;
@@ -238,19 +238,20 @@ pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<
         ),
     };
     let mut statement = db.prepare_cached(&entries)?;
-    StandingReader::new(db).all(statement.query([row, oldest, most])?)
+    StandingReader::new(db)?.all(statement.query([row, oldest, most])?)
 }
 
 /// Reads what stands in a feed. What is said of a source is the same for all its entries: it is looked up once.
 pub(super) struct StandingReader<'a> {
-    db: &'a Connection,
+    source: CachedStatement<'a>,
     /// Name, and hash of the published id and the metadata, by row.
     sources: HashMap<i64, (String, [u8; 32])>,
 }
 
 impl<'a> StandingReader<'a> {
-    pub(super) fn new(db: &'a Connection) -> StandingReader<'a> {
-        StandingReader { db, sources: HashMap::new() }
+    pub(super) fn new(db: &'a Connection) -> Result<StandingReader<'a>, StoreError> {
+        let source = db.prepare_cached("SELECT name, feed_id, origin FROM source WHERE id = ?1")?;
+        Ok(StandingReader { source, sources: HashMap::new() })
     }
 
     pub(super) fn all(&mut self, mut rows: Rows<'_>) -> Result<Vec<Standing>, StoreError> {
@@ -291,7 +292,6 @@ impl<'a> StandingReader<'a> {
         Ok(match self.sources.entry(row) {
             Slot::Occupied(known) => known.into_mut(),
             Slot::Vacant(new) => {
-                let sql = "SELECT name, feed_id, origin FROM source WHERE id = ?1";
                 let read = |row: &Row<'_>| {
                     let mut said = blake3::Hasher::new();
                     for column in [1, 2] {
@@ -300,7 +300,7 @@ impl<'a> StandingReader<'a> {
                     }
                     Ok((row.get(0)?, *said.finalize().as_bytes()))
                 };
-                new.insert(self.db.prepare_cached(sql)?.query_row([row], read)?)
+                new.insert(self.source.query_row([row], read)?)
             }
         })
     }
