@@ -262,6 +262,7 @@ impl Newsdesk {
 
     async fn load_revisions(&self) -> Result<(), StoreError> {
         let stored = self.store.revisions().await?;
+        self.live.note_made(self.store.made().await?);
         let revived = work::blocking(move || {
             stored
                 .into_iter()

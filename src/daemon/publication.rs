@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -15,10 +15,10 @@ use super::work::{blocking, on_disk};
 use super::{Newsdesk, pages};
 use crate::config::settings::{Hub, Source};
 use crate::merge::{self, Candidate, Identity, current};
-use crate::model::{Entry, Feed, FeedEntry, Origin, Paging, Section, Standing, Time, Tombstone};
+use crate::model::{Entry, Feed, FeedEntry, Origin, Paging, Section, Standing, Time};
 use crate::publish::{self, mirror};
 use crate::render::{self, Manner, page, troubles};
-use crate::store::{Applied, Reach, SectionRow, Shown, Spells, Standings, StoreError, Stored};
+use crate::store::{Applied, Reach, SectionRow, Shown, Spells, Standings, StoreError, Stored, StoredRevision};
 
 /// A withdrawn entry is announced after this time: editors delete and write anew, checkouts come in pieces.
 pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
@@ -118,6 +118,9 @@ impl Dirty {
 pub struct Published {
     /// Paths whose bytes are new.
     pub changed: Vec<String>,
+    /// Atom documents of the feeds that were made anew, whether or not their bytes are new: not of those of which
+    /// nothing had changed.
+    pub feeds: Vec<String>,
     /// Those of them that somebody is told of: all but what only a flood changed.
     pub told: Vec<String>,
     /// What the mirror could not be brought to: to be tried again.
@@ -130,6 +133,8 @@ struct Material {
     path: String,
     feed: Feed,
     standings: Vec<Standing>,
+    /// Of all that its documents are made of.
+    print: String,
     /// New and changed ones, by row.
     loaded: BTreeMap<i64, Stored>,
     kept: Rendered,
@@ -141,9 +146,11 @@ struct Material {
 struct Made {
     path: String,
     kept: Rendered,
+    print: String,
     /// Absent where the feed cannot be published as it is.
     documents: Option<render::Documents>,
     page: Option<Vec<u8>>,
+    front_only: bool,
 }
 
 impl Newsdesk {
@@ -167,38 +174,42 @@ impl Newsdesk {
         let mut material = Vec::new();
         for (row, section) in &self.sections {
             if dirty.sections.contains(&row.name) {
-                material.push(self.section_material(row, section, now).await?);
+                material.extend(self.section_material(row, section, now).await?);
             }
         }
+        // It shows what stands in the sections, and nothing else that may change.
+        let with_front = !material.is_empty();
         for source in self.settings.sources.iter().filter(|source| dirty.sources.contains(&source.name)) {
             material.extend(self.source_material(source, now).await?);
         }
-        let with_front = !dirty.sections.is_empty();
         if with_front {
-            material.extend(self.rest_of_the_front(&dirty.sections, now).await?);
+            let made = material.iter().map(|material| material.path.clone()).collect();
+            material.extend(self.rest_of_the_front(&made, now).await?);
         }
         let spells = self.store.spells(troubles::MOST).await?;
         let newsdesk = self.clone();
         let serving = self.serving.load(Ordering::Acquire);
         let rendered = blocking(move || {
-            let (mut stored, revisions) = newsdesk.render(material, with_front, spells, now);
+            let (mut stored, revisions, made) = newsdesk.render(material, with_front, spells, now);
             if serving {
                 for (stored, (_, revision)) in stored.iter_mut().zip(&revisions) {
                     revision.prepare();
                     (stored.gzip, stored.brotli) = (revision.gzip().cloned(), revision.brotli().cloned());
                 }
             }
-            (stored, revisions)
+            (stored, revisions, made)
         });
-        let (stored, revisions) = rendered.await;
+        let (stored, revisions, made) = rendered.await;
         let changed: Vec<String> = revisions.iter().map(|(path, _)| path.clone()).collect();
-        if !stored.is_empty() {
-            self.store.put_revisions(stored).await?;
+        if !stored.is_empty() || !made.is_empty() {
+            self.store.put_revisions(stored, made.clone()).await?;
         }
         self.live.put(revisions.clone());
+        let feeds = made.iter().map(|(path, _)| path.clone()).collect();
+        self.live.note_made(made);
         let unmirrored = self.mirror(revisions, dirty).await;
         let told = changed.iter().filter(|path| dirty.is_told(path)).cloned().collect();
-        Ok(Published { changed, told, unmirrored })
+        Ok(Published { changed, feeds, told, unmirrored })
     }
 
     /// Tell the hub which documents changed (WebSub §6 leaves the words to hub and publisher; these are the usual ones).
@@ -230,7 +241,7 @@ impl Newsdesk {
         row: &SectionRow,
         section: &Arc<Section>,
         now: Time,
-    ) -> Result<Material, StoreError> {
+    ) -> Result<Option<Material>, StoreError> {
         let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
         let deleted = self.store.tombstones(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
         let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
@@ -250,8 +261,9 @@ impl Newsdesk {
             let current = current::current(section, &shelf, window, latest, corrected, &priority, now);
             (current.entries, Paging::Current { previous: current.previous })
         };
-        let identity = Identity { id: row.feed_id.clone(), created: row.created, path };
-        self.material(section, Some(row.row), identity, standings, deleted, paging).await
+        let identity = Identity { id: row.feed_id.clone(), created: row.created, path: path.clone() };
+        let feed = merge::feed(section, identity, &self.site, None, deleted, paging);
+        self.changed_material(path, Some(row.row), feed, standings).await
     }
 
     async fn source_material(&self, source: &Source, now: Time) -> Result<Option<Material>, StoreError> {
@@ -273,45 +285,70 @@ impl Newsdesk {
         let left = deleted.iter().map(|tombstone| tombstone.when).max();
         let made = self.sections.first().map(|(site, _)| site.created);
         let created = row.newest.or(left).or(made).unwrap_or_default();
-        let identity = Identity { id: origin.id, created, path };
-        let mut material = self.material(&section, None, identity, standings, deleted, Paging::Alone).await?;
-        material.feed.icon = origin.icon;
-        material.feed.rights = origin.rights;
-        Ok(Some(material))
+        let identity = Identity { id: origin.id, created, path: path.clone() };
+        let feed = merge::feed(&section, identity, &self.site, None, deleted, Paging::Alone);
+        self.changed_material(path, None, Feed { icon: origin.icon, rights: origin.rights, ..feed }, standings).await
+    }
+
+    /// Nothing where the live documents were made of the very same.
+    async fn changed_material(
+        &self,
+        path: String,
+        row: Option<i64>,
+        feed: Feed,
+        standings: Vec<Standing>,
+    ) -> Result<Option<Material>, StoreError> {
+        let print = self.print_of(&feed, &standings);
+        let names = [render::ATOM, render::RSS, render::JSON, ""].map(|name| format!("{path}{name}"));
+        if self.live.is_made_of(&names[0], &print) && names.iter().all(|name| self.live.get(name).is_some()) {
+            return Ok(None);
+        }
+        Ok(Some(Material { print, ..self.material(path, row, feed, standings).await? }))
+    }
+
+    /// Of all that the documents of a feed are made of, this program included.
+    fn print_of(&self, feed: &Feed, standings: &[Standing]) -> String {
+        let mut print = blake3::Hasher::new();
+        print.update(self.publication_print().as_bytes());
+        print.update(program().as_bytes());
+        print.update(format!("{feed:?}").as_bytes());
+        for Standing { row, version, effective, updated, .. } in standings {
+            print.update(&row.to_le_bytes());
+            print.update(version);
+            print.update(&effective.timestamp().to_le_bytes());
+            print.update(&updated.timestamp().to_le_bytes());
+        }
+        print.finalize().to_hex().chars().take(32).collect()
     }
 
     /// Load what is not kept from the last time.
     async fn material(
         &self,
-        section: &Section,
+        path: String,
         row: Option<i64>,
-        identity: Identity,
+        feed: Feed,
         standings: Vec<Standing>,
-        deleted: Vec<Tombstone>,
-        paging: Paging,
     ) -> Result<Material, StoreError> {
-        let path = identity.path.clone();
-        let feed = merge::feed(section, identity, &self.site, None, deleted, paging);
         let kept = self.rendered.take(&path).of_manner(Manner::of(&feed));
         let missing = standings.iter().filter(|standing| !kept.holds(standing)).map(|standing| standing.row);
         let loaded = self.store.entries(row, missing.collect()).await?;
         let loaded = loaded.into_iter().map(|stored| (stored.row, stored)).collect();
-        Ok(Material { path, feed, standings, loaded, kept, front_only: false })
+        Ok(Material { path, feed, standings, print: String::new(), loaded, kept, front_only: false })
     }
 
     /// The front page shows the newest of every section: those that are not published now and were not before, as after
     /// a start, are looked at for it alone.
-    async fn rest_of_the_front(&self, dirty: &BTreeSet<String>, now: Time) -> Result<Vec<Material>, StoreError> {
+    async fn rest_of_the_front(&self, made: &BTreeSet<String>, now: Time) -> Result<Vec<Material>, StoreError> {
         let mut rest = Vec::new();
         for (row, section) in &self.sections {
             let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
-            if !dirty.contains(&row.name) && !self.rendered.knows(&path) {
+            if !made.contains(&path) && !self.rendered.knows(&path) {
                 let few = Section { limit: on_the_front(&path), ..(**section).clone() };
                 let found = self.store.newest(row.row, few.limit, few.max_per_source).await?;
                 let standings = merge::newest(&few, found, &|_| 0, now);
-                let identity = Identity { id: String::new(), created: now, path };
-                let material =
-                    self.material(&few, Some(row.row), identity, standings, Vec::new(), Paging::Alone).await?;
+                let identity = Identity { id: String::new(), created: now, path: path.clone() };
+                let feed = merge::feed(&few, identity, &self.site, None, Vec::new(), Paging::Alone);
+                let material = self.material(path, Some(row.row), feed, standings).await?;
                 rest.push(Material { front_only: true, ..material });
             }
         }
@@ -324,10 +361,16 @@ impl Newsdesk {
         with_front: bool,
         spells: Spells,
         now: Time,
-    ) -> (Vec<crate::store::StoredRevision>, Vec<(String, Arc<publish::Revision>)>) {
+    ) -> (Vec<StoredRevision>, Vec<(String, Arc<publish::Revision>)>, Vec<(String, String)>) {
         let mut made: Vec<Made> = material.into_iter().map(|material| self.made(material)).collect();
-        let mut documents = Vec::new();
+        let (mut documents, mut prints) = (Vec::new(), Vec::new());
         for made in &mut made {
+            if !made.front_only {
+                // What was left out, or refused as a whole, status tells: it has to be found again after the next start.
+                let is_whole = made.documents.is_some() && made.kept.left().next().is_none();
+                let print = if is_whole { std::mem::take(&mut made.print) } else { String::new() };
+                prints.push((format!("{}{}", made.path, render::ATOM), print));
+            }
             documents.extend(made.page.take().map(|page| (made.path.clone(), page)));
             if let Some(render::Documents { atom, rss, json }) = made.documents.take() {
                 documents.push((format!("{}{}", made.path, render::ATOM), atom));
@@ -358,12 +401,12 @@ impl Newsdesk {
             kept.settle(bodies.each_ref());
             self.rendered.put(path, kept);
         }
-        (stored, revisions)
+        (stored, revisions, prints)
     }
 
     /// One feed: what changed is rendered and read back, the rest is kept; head, entries, tail pass the gate.
     fn made(&self, material: Material) -> Made {
-        let Material { path, mut feed, standings, loaded, mut kept, front_only } = material;
+        let Material { path, mut feed, standings, print, loaded, mut kept, front_only } = material;
         let placed: RefCell<BTreeMap<String, Vec<String>>> = RefCell::default();
         let entry = |stored: Stored| {
             if path.is_empty() {
@@ -379,12 +422,12 @@ impl Newsdesk {
         };
         kept.renew(&standings, loaded, &entry, &line);
         if front_only {
-            return Made { path, kept, documents: None, page: None };
+            return Made { path, kept, print, documents: None, page: None, front_only };
         }
         feed.updated = kept.updated().unwrap_or(feed.updated);
         let documents = self.documents(&path, &feed, &kept);
         let page = (!path.is_empty()).then(|| pages::section(self, &path, &feed, kept.lines()));
-        Made { path, kept, documents, page }
+        Made { path, kept, print, documents, page, front_only }
     }
 
     /// The three formats of one feed, if they pass the gate; what does not is named and left out.
@@ -535,4 +578,13 @@ impl Newsdesk {
         }
         Ok(())
     }
+}
+
+/// Which program this is: of two builds of one version, each makes its documents once.
+fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let meta = std::env::current_exe().and_then(std::fs::metadata).ok();
+        format!("{:?}", meta.map(|meta| (meta.len(), meta.modified().ok())))
+    })
 }

@@ -57,11 +57,11 @@ fn decoded(part: &str) -> String {
 /// Write one document and its compressed siblings; does nothing where the bytes stand already.
 pub fn write(root: &Path, path: &str, revision: &Revision) -> Result<bool, MirrorError> {
     let file = root.join(file_of(path));
-    let Some(body) = revision.body() else {
+    let Some(body) = revision.body_once() else {
         return Err(MirrorError { path: file, cause: io::Error::other(super::DAMAGED) });
     };
     let same = fs::metadata(&file).is_ok_and(|meta| meta.len() == body.len() as u64)
-        && fs::read(&file).is_ok_and(|bytes| bytes == *body);
+        && fs::read(&file).is_ok_and(|bytes| bytes == body);
     if same {
         return Ok(false);
     }
@@ -72,7 +72,7 @@ pub fn write(root: &Path, path: &str, revision: &Revision) -> Result<bool, Mirro
             None => remove_file(&sibling)?,
         }
     }
-    replace(&file, body)?;
+    replace(&file, &body)?;
     Ok(true)
 }
 

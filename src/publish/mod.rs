@@ -104,6 +104,14 @@ impl Revision {
         self.body.get_or_init(|| self.gzip.get()?.as_ref().and_then(|packed| unpacked(packed))).as_ref()
     }
 
+    /// The same for one who needs it this once.
+    pub fn body_once(&self) -> Option<Bytes> {
+        match self.body.get() {
+            Some(known) => known.clone(),
+            None => self.gzip.get()?.as_ref().and_then(|packed| unpacked(packed)),
+        }
+    }
+
     /// Made once; `None` where compression gains nothing.
     pub fn gzip(&self) -> Option<&Bytes> {
         self.gzip.get_or_init(|| self.text().and_then(gzip)).as_ref()
@@ -130,6 +138,8 @@ impl Revision {
 #[derive(Debug, Default)]
 pub struct Live {
     tree: RwLock<BTreeMap<String, Arc<Revision>>>,
+    /// Path of the Atom document of a feed -> print of all that its documents were made of.
+    made: RwLock<BTreeMap<String, String>>,
 }
 
 impl Live {
@@ -148,9 +158,21 @@ impl Live {
 
     pub fn remove(&self, paths: &[String]) {
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
         for path in paths {
             tree.remove(path);
+            made.remove(path);
         }
+    }
+
+    /// Were the documents of the feed whose Atom document this is made of that?
+    pub fn is_made_of(&self, atom: &str, print: &str) -> bool {
+        self.made.read().unwrap_or_else(PoisonError::into_inner).get(atom).is_some_and(|made| made == print)
+    }
+
+    /// Path of the Atom document of each feed, and print of what it was made of.
+    pub fn note_made(&self, made: impl IntoIterator<Item = (String, String)>) {
+        self.made.write().unwrap_or_else(PoisonError::into_inner).extend(made);
     }
 }
 

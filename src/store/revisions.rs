@@ -60,8 +60,22 @@ impl Store {
         .await
     }
 
-    /// All or none: the documents of one publication belong together.
-    pub async fn put_revisions(&self, revisions: Vec<StoredRevision>) -> Result<(), StoreError> {
+    /// What the feeds were made of whose documents stand here, by the path of the Atom one.
+    pub async fn made(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare("SELECT path, print FROM made")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// All or none: the documents of one publication belong together. `made`: as [`Store::made`] gives it back.
+    pub async fn put_revisions(
+        &self,
+        revisions: Vec<StoredRevision>,
+        made: Vec<(String, String)>,
+    ) -> Result<(), StoreError> {
         self.write(move |db| {
             let sql = "INSERT INTO revision (path, body, etag, modified, counter, made_by, gzip, brotli)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (path) DO UPDATE SET body = excluded.body,
@@ -75,6 +89,10 @@ impl Store {
                 let body = body.as_deref().filter(|_| gzip.is_none()).unwrap_or_default();
                 let modified = modified.timestamp();
                 statement.execute(params![path, body, etag, modified, counter, made_by, gzip, brotli])?;
+            }
+            let mut statement = db.prepare_cached("INSERT OR REPLACE INTO made (path, print) VALUES (?1, ?2)")?;
+            for (path, print) in &made {
+                statement.execute([path, print])?;
             }
             Ok(())
         })
@@ -101,9 +119,11 @@ impl Store {
     /// Documents of sections and sources that are no more.
     pub async fn remove_revisions(&self, paths: Vec<String>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let mut statement = db.prepare_cached("DELETE FROM revision WHERE path = ?1")?;
-            for path in &paths {
-                statement.execute([path])?;
+            for sql in ["DELETE FROM revision WHERE path = ?1", "DELETE FROM made WHERE path = ?1"] {
+                let mut statement = db.prepare_cached(sql)?;
+                for path in &paths {
+                    statement.execute([path])?;
+                }
             }
             Ok(())
         })

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::StoreError;
 use super::stories::SharedIndex;
 
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_entries.sql"),
     include_str!("migrations/0002_websub.sql"),
     include_str!("migrations/0003_withdrawal.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_packed.sql"),
     include_str!("migrations/0010_packed_once.sql"),
     include_str!("migrations/0011_file_repairs.sql"),
+    include_str!("migrations/0012_made.sql"),
 ];
 /// Operations that may share one commit.
 const MOST_IN_A_COMMIT: usize = 256;

@@ -44,5 +44,6 @@ mod subscribe;
 mod support;
 mod survive;
 mod tls;
+mod unchanged;
 mod verbs;
 mod web_server;

@@ -129,7 +129,10 @@ fn everything_is_there_again_after_a_restart() {
             counter: 3,
             made_by: String::new(),
         };
-        store.put_revisions(vec![revision]).await.expect("a revision");
+        store
+            .put_revisions(vec![revision], vec![("politics/atom.xml".into(), "print".into())])
+            .await
+            .expect("a revision");
         let window = store.window(Shown::Section(section), 50).await.expect("a window");
         store.close().await;
         window
@@ -144,6 +147,9 @@ fn everything_is_there_again_after_a_restart() {
             (&None, Some(&b"packed"[..]), 3, at(9)),
             "kept once: packed"
         );
+        assert_eq!(store.made().await.expect("prints"), [("politics/atom.xml".to_owned(), "print".to_owned())]);
+        store.remove_revisions(vec!["politics/atom.xml".into()]).await.expect("gone");
+        assert_eq!(store.made().await.expect("prints"), []);
         assert_eq!(store.states().await.expect("states")["a"].outcome, "at 0");
     });
 }
