@@ -153,6 +153,16 @@ struct Made {
     front_only: bool,
 }
 
+/// All that one publication brings.
+struct Laid {
+    /// What is new of it.
+    stored: Vec<StoredRevision>,
+    /// The same, by path, to be served.
+    revisions: Vec<(String, Arc<publish::Revision>)>,
+    /// Path of the Atom document of each feed that was made, and print of what it was made of.
+    made: Vec<(String, String)>,
+}
+
 impl Newsdesk {
     /// Everything that there is: at the start, and when time alone may have changed something.
     pub async fn everything(&self) -> Result<Dirty, StoreError> {
@@ -190,16 +200,16 @@ impl Newsdesk {
         let newsdesk = self.clone();
         let serving = self.serving.load(Ordering::Acquire);
         let rendered = blocking(move || {
-            let (mut stored, revisions, made) = newsdesk.render(material, with_front, spells, now);
+            let mut laid = newsdesk.render(material, with_front, spells, now);
             if serving {
-                for (stored, (_, revision)) in stored.iter_mut().zip(&revisions) {
+                for (stored, (_, revision)) in laid.stored.iter_mut().zip(&laid.revisions) {
                     revision.prepare();
                     (stored.gzip, stored.brotli) = (revision.gzip().cloned(), revision.brotli().cloned());
                 }
             }
-            (stored, revisions, made)
+            laid
         });
-        let (stored, revisions, made) = rendered.await;
+        let Laid { stored, revisions, made } = rendered.await;
         let changed: Vec<String> = revisions.iter().map(|(path, _)| path.clone()).collect();
         if !stored.is_empty() || !made.is_empty() {
             self.store.put_revisions(stored, made.clone()).await?;
@@ -355,13 +365,7 @@ impl Newsdesk {
         Ok(rest)
     }
 
-    fn render(
-        &self,
-        material: Vec<Material>,
-        with_front: bool,
-        spells: Spells,
-        now: Time,
-    ) -> (Vec<StoredRevision>, Vec<(String, Arc<publish::Revision>)>, Vec<(String, String)>) {
+    fn render(&self, material: Vec<Material>, with_front: bool, spells: Spells, now: Time) -> Laid {
         let mut made: Vec<Made> = material.into_iter().map(|material| self.made(material)).collect();
         let (mut documents, mut prints) = (Vec::new(), Vec::new());
         for made in &mut made {
@@ -401,7 +405,7 @@ impl Newsdesk {
             kept.settle(bodies.each_ref());
             self.rendered.put(path, kept);
         }
-        (stored, revisions, prints)
+        Laid { stored, revisions, made: prints }
     }
 
     /// One feed: what changed is rendered and read back, the rest is kept; head, entries, tail pass the gate.
