@@ -1,4 +1,5 @@
-//! `newsdesk store`: a copy of the store, and whether it is sound; beside a running daemon, too.
+//! `newsdesk store`: a copy of the store, and whether it is sound, beside a running daemon too; and its way to another
+//! place.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,8 +8,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Failed, Place, print_json, status};
+use crate::config;
 use crate::daemon::{chain, control};
-use crate::store::{Store, StoreError, upkeep};
+use crate::store::upkeep::{self, BackupError, Copied};
+use crate::store::{Store, StoreError};
 
 /// Copy the store, or check it; the daemon may go on
 #[derive(Debug, Args)]
@@ -16,6 +19,7 @@ use crate::store::{Store, StoreError, upkeep};
 Examples:
   newsdesk store backup /backup/newsdesk-$(date +%F).db
   newsdesk store check
+  newsdesk store copy sqlite:newsdesk.db sqlite:/srv/newsdesk/newsdesk.db
 
 To go back to a copy: stop the daemon, put the copy in the place of newsdesk.db in the state directory, remove
 newsdesk.db-wal and newsdesk.db-shm beside it, give it to the user of the others there
@@ -29,6 +33,7 @@ pub struct Arguments {
 enum Verb {
     Backup(Backup),
     Check(Check),
+    Copy(Copy),
 }
 
 /// Copy the store into a new file: one state of it, whatever is written meanwhile, read back before it gets its name
@@ -42,6 +47,28 @@ Exit status: 0 the copy is complete and on the disk; 1 there is none.")]
 struct Backup {
     /// A file that does not exist yet
     file: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bring a store to another place, as [store] url names both; nothing may write to it meanwhile
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  newsdesk store copy sqlite:newsdesk.db sqlite:/srv/newsdesk/newsdesk.db
+
+Stop the daemon first. Then write the new url into [store], and start it: ids, dates and subscribers are the same. The old
+store is left as it was.
+
+Exit status: 0 the copy is complete and on the disk; 1 there is none.")]
+struct Copy {
+    /// Where it is: sqlite:FILE
+    #[arg(value_parser = config::store_file)]
+    from: PathBuf,
+    /// Where it is to be: sqlite:FILE, which does not exist yet
+    #[arg(value_parser = config::store_file)]
+    to: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -62,10 +89,13 @@ struct Check {
 }
 
 pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
-    let path = path(place)?;
     match &arguments.verb {
-        Verb::Backup(arguments) => backup(&path, arguments),
-        Verb::Check(arguments) => check(&path, arguments),
+        Verb::Backup(arguments) => {
+            let path = path(place)?;
+            copied(&path, arguments.json, || upkeep::backup(&path, &arguments.file))
+        }
+        Verb::Check(arguments) => check(&path(place)?, arguments),
+        Verb::Copy(Copy { from, to, json }) => copied(from, *json, || upkeep::relocate(from, to)),
     }
 }
 
@@ -83,12 +113,13 @@ fn path(place: &Place) -> Result<PathBuf, Failed> {
     })
 }
 
-fn backup(path: &Path, arguments: &Backup) -> Result<ExitCode, Failed> {
+/// Copy, and say what there is of it.
+fn copied(path: &Path, json: bool, copy: impl FnOnce() -> Result<Copied, BackupError>) -> Result<ExitCode, Failed> {
     let spinner = super::spinner(format!("copying {}", path.display()));
-    let copied = upkeep::backup(path, &arguments.file);
+    let copied = copy();
     spinner.finish_and_clear();
     let copied = copied?;
-    if arguments.json {
+    if json {
         print_json(&copied)?;
     } else {
         let mebibytes = copied.bytes as f64 / f64::from(1 << 20);

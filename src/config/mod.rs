@@ -29,7 +29,7 @@ pub mod settings;
 
 pub mod complaint;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use complaint::{Complaint, Complaints, Severity};
 pub use find::{Found, Locations, find};
@@ -45,6 +45,15 @@ pub fn load(path: &Path, locations: &Locations) -> Result<Settings, Complaints> 
 pub fn admin_address(path: &Path, locations: &Locations) -> settings::AdminAddress {
     let stated = || check::admin(&file::read(path).ok()?);
     stated().unwrap_or_else(|| defaults(locations).server.admin)
+}
+
+/// The file of a store that is named as in `[store] url`; else what is wrong with it, and what to write.
+pub fn store_file(url: &str) -> Result<PathBuf, String> {
+    value::store(url).map(PathBuf::from).map_err(|value::Wrong { reason, meant, next }| {
+        let further = [meant.map(|meant| format!("write {meant}")), next];
+        let words = std::iter::once(reason).chain(further.into_iter().flatten());
+        format!("{url:?}: {}", words.collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// What holds with no configuration at all: nothing is read, nothing but an empty site is published.

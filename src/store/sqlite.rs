@@ -277,7 +277,8 @@ fn lock_of<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// As long as it is held nobody else opens the store for writing.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let open = |cause: std::io::Error| StoreError::Open { path: path.to_owned(), cause: cause.into() };
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

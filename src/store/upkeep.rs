@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, sqlite};
 
 /// Problems beyond this many are counted only.
 const MOST_PROBLEMS: usize = 100;
@@ -14,7 +14,7 @@ const MOST_PROBLEMS: usize = 100;
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("{0} exists: name a file that does not, a backup replaces nothing")]
+    #[error("{0} exists: name a file that does not, a copy replaces nothing")]
     Exists(PathBuf),
     #[error("cannot write {path}; check that its folder exists, may be written and has room for the whole store")]
     Write {
@@ -107,6 +107,13 @@ pub fn backup(path: &Path, to: &Path) -> Result<Copied, BackupError> {
     });
     let _ = fs::remove_file(&partial);
     copied
+}
+
+/// The same of a store that moves: refused while a daemon writes to it, since what came after would stay behind.
+pub fn relocate(path: &Path, to: &Path) -> Result<Copied, BackupError> {
+    drop(Store::open_read_only(path)?);
+    let _alone = sqlite::lock(path)?;
+    backup(path, to)
 }
 
 fn copy(path: &Path, partial: &Path) -> Result<u64, BackupError> {

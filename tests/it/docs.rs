@@ -124,7 +124,9 @@ fn commands_of_newsdesk_do_what_they_are_shown_for() {
         for (named, real) in [
             ("FILE|URL...", "articles/one.md"),
             ("ENTRY|URL|FILE", "articles/one.md"),
-            ("backup|check", "check"),
+            ("backup|check|copy", "check"),
+            ("/var/lib/newsdesk/", "state/"),
+            ("/srv/newsdesk/newsdesk.db", "moved.db"),
             ("[SOURCE...]", "feed"),
             ("add URL", &format!("add {url}/page")),
             // Who types it is asked.

@@ -120,6 +120,41 @@ fn a_backup_is_whole_beside_a_running_daemon_and_can_be_gone_back_to() {
 }
 
 #[test]
+fn a_store_moves_to_another_place_whole() {
+    let desk = desk();
+    let daemon = serving(&desk);
+    let from = format!("sqlite:{}", desk.path("state/newsdesk.db").display());
+    let to = format!("sqlite:{}", desk.path("moved.db").display());
+    let ran = desk.run(&["store", "copy", &from, &to]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    ran.says(&["newsdesk.db", "another"]);
+    assert!(!desk.path("moved.db").exists());
+    let before = desk.get("/news/atom.xml").revision();
+    assert_eq!(daemon.stop().code(), Some(0));
+    let ran = desk.run(&["store", "copy", "--json", &from, &to]);
+    assert_eq!((ran.code, &ran.json()["entries"]), (Some(0), &2.into()), "{ran:?}");
+    let again = desk.run(&["store", "copy", &from, &to]);
+    assert_eq!(again.code, Some(1));
+    again.says(&["exists", "replaces nothing"]);
+    for (wrong, words) in
+        [("newsdesk.db", "write \"sqlite:newsdesk.db\""), ("postgres://db/newsdesk", "not available yet")]
+    {
+        let ran = desk.run(&["store", "copy", &from, wrong]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        ran.says(&[words]);
+    }
+    let nothing = format!("sqlite:{}", desk.path("nothing.db").display());
+    assert_eq!(desk.run(&["store", "copy", &nothing, "sqlite:other.db"]).code, Some(1));
+    assert!(!desk.path("nothing.db").exists() && !desk.path("other.db").exists());
+    // The old one is left as it was; the moved one goes on where it stopped.
+    std::fs::remove_dir_all(desk.path("state")).unwrap();
+    let tables = std::fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", format!("{tables}\n[store]\nurl = \"{to}\"\n"));
+    let _daemon = desk.serve();
+    assert_eq!(desk.get("/news/atom.xml").revision(), before);
+}
+
+#[test]
 fn a_damaged_store_is_told_from_a_sound_one() {
     let desk = desk();
     desk.run(&["update"]);
