@@ -291,10 +291,15 @@ impl Newsdesk {
         self.store.put_packed(packed.collect()).await
     }
 
-    /// Hand back to the system what the last work took.
-    async fn give_back(self) {
+    /// Hand back to the system what the last work took, and keep what rests packed.
+    pub async fn give_back(self) {
         self.store.give_back().await;
-        work::blocking(memory::give_back).await;
+        work::blocking(move || {
+            self.rendered.rest(&self.live);
+            self.live.rest();
+            memory::give_back();
+        })
+        .await;
     }
 
     /// Where a changed configuration places entries otherwise, every stored entry is placed anew; or in any case.

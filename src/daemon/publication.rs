@@ -339,7 +339,12 @@ impl Newsdesk {
         feed: Feed,
         standings: Vec<Standing>,
     ) -> Result<Material, StoreError> {
-        let kept = self.rendered.take(&path).of_manner(Manner::of(&feed));
+        let mut kept = self.rendered.take(&path);
+        if kept.rests() {
+            let (newsdesk, path) = (self.clone(), path.clone());
+            kept = blocking(move || kept.woken(&path, &newsdesk.live)).await;
+        }
+        let kept = kept.of_manner(Manner::of(&feed));
         let missing = standings.iter().filter(|standing| !kept.holds(standing)).map(|standing| standing.row);
         let loaded = self.store.entries(row, missing.collect()).await?;
         let loaded = loaded.into_iter().map(|stored| (stored.row, stored)).collect();

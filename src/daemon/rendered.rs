@@ -1,12 +1,15 @@
 //! What of a feed is kept from one publication to the next, so that an unchanged entry is never loaded, rendered or
-//! read back twice. Bounded by what the feeds hold; the bytes are those of the live documents themselves.
+//! read back twice. Bounded by what the feeds hold; the bytes are those of the live documents themselves, and while a
+//! feed rests only the places in them are kept: the documents lie packed then.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::model::{FeedEntry, Standing, Time};
+use crate::publish::{Live, Revision};
 use crate::render::page::EntryLine;
 use crate::render::{self, Fragment, Left, Manner};
 use crate::store::Stored;
@@ -25,12 +28,29 @@ pub struct Rendered {
     entries: HashMap<i64, ([u8; 16], Result<usize, Left>)>,
     fragments: Vec<Fragment>,
     lines: Vec<EntryLine>,
+    /// The fragments hold no bytes while this says where they are.
+    resting: Option<Resting>,
+}
+
+/// Where fragments stand in the documents of these validators: Atom, RSS, JSON Feed.
+struct Resting {
+    etags: [String; 3],
+    places: Vec<[Range<usize>; 3]>,
 }
 
 impl Shelves {
     /// What is kept of one feed, to be renewed and put back; whatever fails meanwhile only makes the next time slower.
     pub fn take(&self, path: &str) -> Rendered {
         self.lock().remove(path).unwrap_or_default()
+    }
+
+    /// Until they are taken again, feeds keep of their bytes only the places in the live documents.
+    pub fn rest(&self, live: &Live) {
+        for (path, kept) in self.lock().iter_mut() {
+            if let Some(documents) = documents(path, live) {
+                kept.rest(&documents);
+            }
+        }
     }
 
     pub fn put(&self, path: String, kept: Rendered) {
@@ -58,7 +78,53 @@ impl Shelves {
     }
 }
 
+/// Those that are live of the feed whose page this is: Atom, RSS, JSON Feed.
+fn documents(path: &str, live: &Live) -> Option<[Arc<Revision>; 3]> {
+    let document = |name: &str| live.get(&format!("{path}{name}"));
+    Some([document(render::ATOM)?, document(render::RSS)?, document(render::JSON)?])
+}
+
 impl Rendered {
+    /// All of its bytes stand in these documents, or it does not rest.
+    fn rest(&mut self, documents: &[Arc<Revision>; 3]) {
+        if self.resting.is_some() || self.fragments.is_empty() {
+            return;
+        }
+        let bodies = documents.each_ref().map(|document| document.body_once().unwrap_or_default());
+        let places = render::places(&self.fragments, bodies.each_ref()).into_iter().map(|places| match places {
+            [Some(atom), Some(rss), Some(json)] => Some([atom, rss, json]),
+            _ => None,
+        });
+        let Some(places) = places.collect() else { return };
+        for fragment in &mut self.fragments {
+            fragment.parts().into_iter().for_each(|part| *part = Bytes::new());
+        }
+        self.resting = Some(Resting { etags: documents.each_ref().map(|document| document.etag.clone()), places });
+    }
+
+    pub fn rests(&self) -> bool {
+        self.resting.is_some()
+    }
+
+    /// With its bytes again; nothing, where the live documents of the feed are others by now. It unpacks them.
+    pub fn woken(mut self, path: &str, live: &Live) -> Rendered {
+        let Some(Resting { etags, places }) = self.resting.take() else { return self };
+        let bodies = documents(path, live)
+            .filter(|documents| documents.iter().zip(&etags).all(|(document, etag)| document.etag == *etag))
+            .map(|documents| documents.map(|document| document.body_once().unwrap_or_default()));
+        let Some(bodies) = bodies else { return Rendered::default() };
+        for (fragment, places) in self.fragments.iter_mut().zip(places) {
+            for ((part, body), place) in fragment.parts().into_iter().zip(&bodies).zip(places) {
+                // What was unpacked whole once is not shorter now, unless it is damaged.
+                if body.len() < place.end {
+                    return Rendered::default();
+                }
+                *part = body.slice(place);
+            }
+        }
+        self
+    }
+
     /// What is kept, unless it was made for another manner of feed.
     pub fn of_manner(self, manner: Manner) -> Rendered {
         if self.manner == manner { self } else { Rendered { manner, ..Rendered::default() } }
@@ -131,5 +197,87 @@ impl Rendered {
     /// From now on its bytes are those of the documents as they are served: Atom, RSS, JSON Feed.
     pub fn settle(&mut self, bodies: [&Bytes; 3]) {
         render::settle(&mut self.fragments, bodies);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EntryId, Feed, Paging};
+    use crate::publish::{etag, revise};
+
+    fn feed() -> Feed {
+        Feed {
+            id: "urn:uuid:1".into(),
+            title: "News".into(),
+            description: None,
+            language: None,
+            page: "https://news.example/news/".into(),
+            updated: Time::default(),
+            icon: None,
+            rights: None,
+            hubs: Vec::new(),
+            ttl_minutes: 60,
+            full_text: true,
+            attribution: false,
+            entries: Vec::new(),
+            deleted: Vec::new(),
+            paging: Paging::Alone,
+        }
+    }
+
+    fn fragment(n: usize) -> Fragment {
+        let text = "words that come again ".repeat(n + 20);
+        Fragment {
+            id: EntryId(format!("urn:{n}")),
+            published: Time::default(),
+            updated: Time::default(),
+            atom: format!("<entry><id>urn:{n}</id>{text}</entry>").into(),
+            rss: format!("<item><guid>urn:{n}</guid>{text}</item>").into(),
+            json: format!("{{\"id\":\"urn:{n}\",\"content_text\":\"{text}\"}}").into(),
+        }
+    }
+
+    fn publish(live: &Live, fragments: &[Fragment]) {
+        let document = |name: &str, format| (format!("news/{name}"), render::document_of(&feed(), fragments, format));
+        let documents = vec![
+            document(render::ATOM, render::Format::Atom),
+            document(render::RSS, render::Format::Rss),
+            document(render::JSON, render::Format::Json),
+        ];
+        let revised = revise(live, documents, "", Time::default());
+        assert!(revised.iter().all(|(_, revision)| revision.prepare()), "compressed");
+        live.put(revised.into_iter().map(|(stored, revision)| (stored.path, Arc::new(revision))));
+    }
+
+    #[test]
+    fn what_rests_takes_no_room_and_wakes_as_it_was() {
+        let (live, shelves) = (Live::default(), Shelves::default());
+        let fragments: Vec<Fragment> = (0..5).map(fragment).collect();
+        publish(&live, &fragments);
+        let entries = (0..5).map(|n| (n as i64, ([0; 16], Ok(n)))).collect();
+        shelves.put("news/".into(), Rendered { entries, fragments: fragments.clone(), ..Rendered::default() });
+        shelves.rest(&live);
+        live.rest();
+        shelves.rest(&live);
+        let kept = shelves.take("news/");
+        assert!(kept.rests() && kept.fragments.iter().all(|f| f.atom.len() + f.rss.len() + f.json.len() == 0));
+        let document = live.get("news/atom.xml").unwrap();
+        assert_eq!(etag(&document.body_once().unwrap()), document.etag, "served as before");
+        let kept = kept.woken("news/", &live);
+        assert!(!kept.rests());
+        assert_eq!(kept.fragments, fragments);
+
+        // Made of others meanwhile: nothing is kept, and nothing of it taken for what it is not.
+        shelves.put("news/".into(), kept);
+        shelves.rest(&live);
+        publish(&live, &fragments[1..]);
+        let kept = shelves.take("news/").woken("news/", &live);
+        assert!(kept.fragments.is_empty() && kept.entries.is_empty());
+
+        // Not of these documents: it stays as it is.
+        shelves.put("news/".into(), Rendered { fragments: vec![fragment(9)], ..Rendered::default() });
+        shelves.rest(&live);
+        assert_eq!(shelves.take("news/").fragments, [fragment(9)]);
     }
 }

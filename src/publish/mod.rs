@@ -112,6 +112,12 @@ impl Revision {
         }
     }
 
+    /// Without what can be unpacked again; `None` where nothing is.
+    fn packed(&self) -> Option<Revision> {
+        let is_unpacked = self.body.get().is_some() && self.gzip.get().is_some_and(Option::is_some);
+        is_unpacked.then(|| Revision { body: OnceLock::new(), ..self.clone() })
+    }
+
     /// Made once; `None` where compression gains nothing.
     pub fn gzip(&self) -> Option<&Bytes> {
         self.gzip.get_or_init(|| self.text().and_then(gzip)).as_ref()
@@ -162,6 +168,15 @@ impl Live {
         for path in paths {
             tree.remove(path);
             made.remove(path);
+        }
+    }
+
+    /// Nothing is served that would not be without; what is kept packed as well is kept so alone.
+    pub fn rest(&self) {
+        for revision in self.tree.write().unwrap_or_else(PoisonError::into_inner).values_mut() {
+            if let Some(packed) = revision.packed() {
+                *revision = Arc::new(packed);
+            }
         }
     }
 

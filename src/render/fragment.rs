@@ -50,6 +50,13 @@ pub struct Fragment {
     pub json: Bytes,
 }
 
+impl Fragment {
+    /// Its bytes in each format: Atom, RSS, JSON Feed.
+    pub fn parts(&mut self) -> [&mut Bytes; 3] {
+        [&mut self.atom, &mut self.rss, &mut self.json]
+    }
+}
+
 /// The fragments of one feed, kept from one revision to the next.
 #[derive(Debug, Clone, Default)]
 pub struct Fragments {

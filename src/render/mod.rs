@@ -18,6 +18,7 @@ pub mod text;
 pub mod troubles;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -156,24 +157,34 @@ pub fn document_of(feed: &Feed, fragments: &[Fragment], format: Format) -> Vec<u
 /// Let the fragments be parts of the documents that were made of them, so that they are kept in memory once.
 /// `bodies`: Atom, RSS, JSON Feed.
 pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
-    let [atom, rss, json] = bodies;
-    // Of a feed that never passed the gate there is no document.
-    let mut ends = [(atom, atom::TAIL), (rss, rss::TAIL), (json, json_feed::TAIL)]
-        .map(|(body, tail)| body.len().saturating_sub(tail));
-    for fragment in fragments.iter_mut().rev() {
-        let parts = [
-            (&mut fragment.atom, atom, atom::BETWEEN),
-            (&mut fragment.rss, rss, rss::BETWEEN),
-            (&mut fragment.json, json, json_feed::BETWEEN),
-        ];
-        for ((part, body, between), end) in parts.into_iter().zip(&mut ends) {
-            let start = end.saturating_sub(part.len());
-            if !part.is_empty() && body.get(start..*end) == Some(&part[..]) {
-                *part = body.slice(start..*end);
+    let places = places(fragments, bodies);
+    for (fragment, places) in fragments.iter_mut().zip(places) {
+        for ((part, body), place) in fragment.parts().into_iter().zip(bodies).zip(places) {
+            if let Some(place) = place {
+                *part = body.slice(place);
             }
-            *end = start.saturating_sub(between);
         }
     }
+}
+
+/// Where each fragment stands in the documents that were made of them; `None`: not there. `bodies`: Atom, RSS, JSON Feed.
+pub fn places(fragments: &[Fragment], bodies: [&Bytes; 3]) -> Vec<[Option<Range<usize>>; 3]> {
+    const BETWEEN: [usize; 3] = [atom::BETWEEN, rss::BETWEEN, json_feed::BETWEEN];
+    const TAILS: [usize; 3] = [atom::TAIL, rss::TAIL, json_feed::TAIL];
+    // Of a feed that never passed the gate there is no document.
+    let mut ends: [usize; 3] = std::array::from_fn(|at| bodies[at].len().saturating_sub(TAILS[at]));
+    let mut places: Vec<[Option<Range<usize>>; 3]> = Vec::with_capacity(fragments.len());
+    for fragment in fragments.iter().rev() {
+        let parts = [&fragment.atom, &fragment.rss, &fragment.json];
+        places.push(std::array::from_fn(|at| {
+            let place = ends[at].saturating_sub(parts[at].len())..ends[at];
+            ends[at] = place.start.saturating_sub(BETWEEN[at]);
+            let is_there = !parts[at].is_empty() && bodies[at].get(place.clone()) == Some(&parts[at][..]);
+            is_there.then_some(place)
+        }));
+    }
+    places.reverse();
+    places
 }
 
 /// Head, fragments in order, tail.

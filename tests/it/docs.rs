@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Desk, Ran, rss};
+use crate::support::{Desk, Ran, files_below, rss};
 
 const MARCH: &str = "Sun, 01 Mar 2026 10:00:00 GMT";
 
@@ -196,6 +196,38 @@ fn installed() -> Desk {
     fs::set_permissions(sudo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_newsdesk"), desk.path("bin/newsdesk")).unwrap();
     desk
+}
+
+/// The mirror, copied to another machine by the line that is shown for it; the other machine is a folder here.
+#[test]
+fn the_mirror_is_copied_as_it_is_shown() {
+    if !Command::new("rsync").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: rsync is missing, so the mirror is not copied by it");
+        return;
+    }
+    let desk = Desk::new();
+    desk.configure("");
+    let text = fs::read_to_string(desk.path("newsdesk.toml")).unwrap();
+    desk.write("newsdesk.toml", text.replace("[publish]\n", "[publish]\nfolder = \"feeds\"\n"));
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    let (here, there) = (desk.path("feeds"), desk.path("web1"));
+    desk.write("web1/old.html", "what is no more");
+    let lines = commands("rsync ");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let line = lines.iter().find(|line| line.contains("web1.example:")).unwrap();
+    let line = line
+        .replace("web1.example:/srv/www/feeds/", &format!("{}/", there.display()))
+        .replace("/srv/www/feeds/", &format!("{}/", here.display()));
+    assert!(!line.contains("example"), "{line}");
+    let ran = Ran::from(Command::new("sh").args(["-euc", &line]).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
+    let files = files_below(&here);
+    assert!(files.len() > 10 && files == files_below(&there), "{files:?}");
+    let meta = |root: &Path| {
+        let metas = files.iter().map(|file| fs::metadata(root.join(file)).unwrap());
+        metas.map(|meta| (meta.len(), meta.modified().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(meta(&there), meta(&here), "validators of web servers are made of these");
 }
 
 /// README.md and docs/*.md.
