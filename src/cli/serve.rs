@@ -66,7 +66,9 @@ async fn serve(place: &Place, mut settings: Settings) -> Result<(), StartError> 
     }
     overrule(&mut settings, &addresses);
     let (listeners, admin_listener) = given.listeners(&settings).await?;
-    let newsdesk = Newsdesk::open(settings).await?;
+    // After an upgrade, or under another configuration, a large store is gone through once.
+    let newsdesk = manager.patiently("bringing the store in line with the configuration", Newsdesk::open(settings));
+    let newsdesk = newsdesk.await?;
     let (stop_sender, stop) = watch::channel(false);
     let (asks_sender, asks) = mpsc::channel(16);
     let current = Current::new(&newsdesk);

@@ -241,7 +241,7 @@ impl Desk<'_> {
             most_per_source: section.max_per_source,
             documents: current::reach(section, &shelf),
             corrected_since: now - current::CORRECTED,
-            corrected: section.limit,
+            corrected: current::most_corrected(section),
         };
         let Standings { shelf, window, latest, corrected } = self.store.standings(place.section, reach).await?;
         let entries = match section.name.is_empty() {

@@ -278,11 +278,20 @@ impl Newsdesk {
     async fn prepare_to_serve(&self) -> Result<(), StoreError> {
         self.serving.store(true, Ordering::Release);
         let live = self.live.clone();
-        let packed = work::blocking(move || {
+        let (damaged, packed) = work::blocking(move || {
             let live = live.paths().into_iter().filter_map(|path| Some((path.clone(), live.get(&path)?)));
-            live.filter(|(_, revision)| revision.prepare()).collect::<Vec<_>>()
-        });
-        let packed = packed.await.into_iter().map(|(path, revision)| Packed {
+            let (sound, damaged): (Vec<_>, Vec<_>) = live.partition(|(_, revision)| revision.is_sound());
+            let packed: Vec<_> = sound.into_iter().filter(|(_, revision)| revision.prepare()).collect();
+            (damaged.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), packed)
+        })
+        .await;
+        if !damaged.is_empty() {
+            let paths: Vec<String> = damaged.iter().map(|path| format!("/{path}")).collect();
+            tracing::error!(stage = "store", "damaged in the store, and made anew: {}", paths.join(", "));
+            self.live.remove(&damaged);
+            self.store.remove_revisions(damaged).await?;
+        }
+        let packed = packed.into_iter().map(|(path, revision)| Packed {
             path,
             etag: revision.etag.clone(),
             gzip: revision.gzip().cloned(),
@@ -306,8 +315,12 @@ impl Newsdesk {
     async fn place_again(&self, anew: bool) -> Result<(), StoreError> {
         self.keep_pages().await?;
         let print = self.placement_print();
-        if !anew && self.store.meta("placement").await?.as_deref() == Some(&*print) {
+        let known = self.store.meta("placement").await?;
+        if !anew && known.as_deref() == Some(&*print) {
             return Ok(());
+        }
+        if known.is_some() {
+            tracing::info!(stage = "store", "the configuration places entries otherwise: each is looked at once");
         }
         let mut after = 0;
         let mut hits = BTreeMap::new();

@@ -62,14 +62,18 @@ pub fn front(newsdesk: &Newsdesk, newest: &BTreeMap<String, Vec<page::EntryLine>
 
 /// Documents that follow from the configuration alone.
 pub fn fixed(newsdesk: &Newsdesk) -> Vec<(String, Vec<u8>)> {
+    let [style, favicon, icon, sections, sources] = FIXED.map(str::to_owned);
     vec![
-        ("style.css".to_owned(), page::STYLE.as_bytes().to_vec()),
-        ("favicon.svg".to_owned(), page::favicon().to_vec()),
-        ("icon.png".to_owned(), page::icon().to_vec()),
-        ("sections.opml".to_owned(), sections_opml(newsdesk)),
-        ("sources.opml".to_owned(), sources_opml(newsdesk)),
+        (style, page::STYLE.as_bytes().to_vec()),
+        (favicon, page::favicon().to_vec()),
+        (icon, page::icon().to_vec()),
+        (sections, sections_opml(newsdesk)),
+        (sources, sources_opml(newsdesk)),
     ]
 }
+
+/// Paths of [`fixed`].
+pub const FIXED: [&str; 5] = ["style.css", "favicon.svg", "icon.png", "sections.opml", "sources.opml"];
 
 fn sections_opml(newsdesk: &Newsdesk) -> Vec<u8> {
     let base = &newsdesk.site.base;

@@ -188,7 +188,8 @@ impl Newsdesk {
             }
         }
         // It shows what stands in the sections, and nothing else that may change.
-        let with_front = !material.is_empty();
+        let lacks = pages::FIXED.iter().any(|path| self.live.get(path).is_none());
+        let with_front = !material.is_empty() || lacks && !dirty.sections.is_empty();
         for source in self.settings.sources.iter().filter(|source| dirty.sources.contains(&source.name)) {
             material.extend(self.source_material(source, now).await?);
         }
@@ -265,7 +266,7 @@ impl Newsdesk {
                 most_per_source: section.max_per_source,
                 documents: current::reach(section, &self.store.shelf(row.row).await?),
                 corrected_since: now - current::CORRECTED,
-                corrected: section.limit,
+                corrected: current::most_corrected(section),
             };
             let Standings { shelf, window, latest, corrected } = self.store.standings(row.row, reach).await?;
             let current = current::current(section, &shelf, window, latest, corrected, &priority, now);
@@ -354,13 +355,14 @@ impl Newsdesk {
     /// The front page shows the newest of every section: those that are not published now and were not before, as after
     /// a start, are looked at for it alone.
     async fn rest_of_the_front(&self, made: &BTreeSet<String>, now: Time) -> Result<Vec<Material>, StoreError> {
+        let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
         let mut rest = Vec::new();
         for (row, section) in &self.sections {
             let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
             if !made.contains(&path) && !self.rendered.knows(&path) {
                 let few = Section { limit: on_the_front(&path), ..(**section).clone() };
                 let found = self.store.newest(row.row, few.limit, few.max_per_source).await?;
-                let standings = merge::newest(&few, found, &|_| 0, now);
+                let standings = merge::newest(&few, found, &priority, now);
                 let identity = Identity { id: String::new(), created: now, path: path.clone() };
                 let feed = merge::feed(&few, identity, &self.site, None, Vec::new(), Paging::Alone);
                 let material = self.material(path, Some(row.row), feed, standings).await?;
@@ -401,7 +403,12 @@ impl Newsdesk {
                 .into_iter()
                 .map(|(stored, revision)| (stored.clone(), (stored.path, Arc::new(revision))))
                 .unzip();
-        for Made { path, mut kept, .. } in made {
+        for Made { path, mut kept, front_only, .. } in made {
+            if front_only {
+                // There are no documents of it.
+                self.rendered.put(path, kept);
+                continue;
+            }
             let bodies = [render::ATOM, render::RSS, render::JSON].map(|name| {
                 let path = format!("{path}{name}");
                 let new = revisions.iter().find(|(new, _)| *new == path).map(|(_, revision)| revision.clone());

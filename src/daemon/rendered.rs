@@ -28,6 +28,8 @@ pub struct Rendered {
     entries: HashMap<i64, ([u8; 16], Result<usize, Left>)>,
     fragments: Vec<Fragment>,
     lines: Vec<EntryLine>,
+    /// All fragments are parts of the live documents.
+    settled: bool,
     /// The fragments hold no bytes while this says where they are.
     resting: Option<Resting>,
 }
@@ -46,8 +48,10 @@ impl Shelves {
 
     /// Until they are taken again, feeds keep of their bytes only the places in the live documents.
     pub fn rest(&self, live: &Live) {
-        for (path, kept) in self.lock().iter_mut() {
-            if let Some(documents) = documents(path, live) {
+        // One after the other: whoever publishes meanwhile does not wait for all of them.
+        let paths: Vec<String> = self.lock().keys().cloned().collect();
+        for path in paths {
+            if let (Some(documents), Some(kept)) = (documents(&path, live), self.lock().get_mut(&path)) {
                 kept.rest(&documents);
             }
         }
@@ -87,7 +91,7 @@ fn documents(path: &str, live: &Live) -> Option<[Arc<Revision>; 3]> {
 impl Rendered {
     /// All of its bytes stand in these documents, or it does not rest.
     fn rest(&mut self, documents: &[Arc<Revision>; 3]) {
-        if self.resting.is_some() || self.fragments.is_empty() {
+        if self.resting.is_some() || !self.settled || self.fragments.is_empty() {
             return;
         }
         let bodies = documents.each_ref().map(|document| document.body_once().unwrap_or_default());
@@ -196,7 +200,7 @@ impl Rendered {
 
     /// From now on its bytes are those of the documents as they are served: Atom, RSS, JSON Feed.
     pub fn settle(&mut self, bodies: [&Bytes; 3]) {
-        render::settle(&mut self.fragments, bodies);
+        self.settled = render::settle(&mut self.fragments, bodies);
     }
 }
 
@@ -256,7 +260,10 @@ mod tests {
         let fragments: Vec<Fragment> = (0..5).map(fragment).collect();
         publish(&live, &fragments);
         let entries = (0..5).map(|n| (n as i64, ([0; 16], Ok(n)))).collect();
-        shelves.put("news/".into(), Rendered { entries, fragments: fragments.clone(), ..Rendered::default() });
+        shelves.put(
+            "news/".into(),
+            Rendered { entries, fragments: fragments.clone(), settled: true, ..Rendered::default() },
+        );
         shelves.rest(&live);
         live.rest();
         shelves.rest(&live);
@@ -276,7 +283,7 @@ mod tests {
         assert!(kept.fragments.is_empty() && kept.entries.is_empty());
 
         // Not of these documents: it stays as it is.
-        shelves.put("news/".into(), Rendered { fragments: vec![fragment(9)], ..Rendered::default() });
+        shelves.put("news/".into(), Rendered { fragments: vec![fragment(9)], settled: true, ..Rendered::default() });
         shelves.rest(&live);
         assert_eq!(shelves.take("news/").fragments, [fragment(9)]);
     }

@@ -40,13 +40,18 @@ fn most_beyond(section: &Section, shelf: &Shelf) -> u64 {
     (section.limit as u64).max(shelf.size.saturating_mul(2))
 }
 
+/// So many corrections are looked at: where a source may fill up its room, more than can be shown.
+pub fn most_corrected(section: &Section) -> usize {
+    if section.max_per_source.is_some() { section.limit.saturating_mul(8) } else { section.limit }
+}
+
 /// Documents before the newest, full one whose entries the current document may hold.
 pub fn reach(section: &Section, shelf: &Shelf) -> u64 {
     (section.limit as u64 + most_beyond(section, shelf)).div_ceil(shelf.size.max(1))
 }
 
 /// `window`: the newest by date. `latest`: all numbers after the last of the document that lies [`reach`] before the
-/// newest. `corrected`: told of at most so many, corrected since `now` - [`CORRECTED`].
+/// newest. `corrected`: the last [`most_corrected`], corrected since `now` - [`CORRECTED`].
 pub fn current(
     section: &Section,
     shelf: &Shelf,

@@ -75,7 +75,7 @@ impl Media {
 }
 
 /// Where a revision cannot be unpacked any more.
-pub const DAMAGED: &str = "what the store holds of this document is damaged; newsdesk store check tells more";
+pub const DAMAGED: &str = "what the store holds of this document is damaged; the next start makes it anew";
 
 /// The bytes of one path as they are served, in every coding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,11 @@ impl Revision {
             Some(known) => known.clone(),
             None => self.gzip.get()?.as_ref().and_then(|packed| unpacked(packed)),
         }
+    }
+
+    /// Can it be unpacked?
+    pub fn is_sound(&self) -> bool {
+        self.body.get().is_some_and(Option::is_some) || self.body_once().is_some()
     }
 
     /// Without what can be unpacked again; `None` where nothing is.
@@ -204,7 +209,7 @@ pub fn revise(
     for (path, body) in documents {
         let before = live.get(&path);
         let etag = etag(&body);
-        if before.as_ref().is_some_and(|before| before.etag == etag) {
+        if before.as_ref().is_some_and(|before| before.etag == etag && before.is_sound()) {
             continue;
         }
         let (modified, counter) = match &before {

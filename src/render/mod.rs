@@ -155,9 +155,10 @@ pub fn document_of(feed: &Feed, fragments: &[Fragment], format: Format) -> Vec<u
 }
 
 /// Let the fragments be parts of the documents that were made of them, so that they are kept in memory once.
-/// `bodies`: Atom, RSS, JSON Feed.
-pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
+/// `bodies`: Atom, RSS, JSON Feed. `true`: all of them are.
+pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) -> bool {
     let places = places(fragments, bodies);
+    let all = places.iter().flatten().all(Option::is_some);
     for (fragment, places) in fragments.iter_mut().zip(places) {
         for ((part, body), place) in fragment.parts().into_iter().zip(bodies).zip(places) {
             if let Some(place) = place {
@@ -165,6 +166,7 @@ pub fn settle(fragments: &mut [Fragment], bodies: [&Bytes; 3]) {
             }
         }
     }
+    all
 }
 
 /// Where each fragment stands in the documents that were made of them; `None`: not there. `bodies`: Atom, RSS, JSON Feed.

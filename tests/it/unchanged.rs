@@ -4,7 +4,7 @@ use newsdesk::config::{self, Locations};
 use newsdesk::daemon::Newsdesk;
 use newsdesk::model::Time;
 
-use crate::support::Desk;
+use crate::support::{Desk, until};
 
 const TABLES: &str = "[[section]]\nname = \"news\"\n[[section]]\nname = \"sport\"\n
 [[source]]\nname = \"desk\"\nfolder = \"articles\"\npublish = true\nsections = [\"news\"]
@@ -76,4 +76,54 @@ fn what_has_not_changed_is_not_made_again() {
     assert_eq!(changed[0].0.len(), 4);
     assert!(changed[0].1 >= 4, "{changed:?}");
     assert_eq!(changed[1], nothing);
+}
+
+#[test]
+fn what_is_damaged_in_the_store_is_made_anew() {
+    let desk = desk();
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    let paths = ["news/rss.xml", "news/atom.xml", "sport/", "sources.opml", ""];
+    let store = rusqlite::Connection::open(desk.path("state/newsdesk.db")).unwrap();
+    for path in paths {
+        let damage = "UPDATE revision SET gzip = x'1f8b08', body = x'' WHERE path = ?1";
+        assert_eq!(store.execute(damage, [path]).unwrap(), 1, "{path}");
+    }
+    drop(store);
+    let _daemon = desk.serve();
+    for path in paths {
+        until(&format!("/{path} is served again"), || (desk.get(&format!("/{path}")).status == 200).then_some(()));
+    }
+    assert_eq!(desk.titles("news"), ["Alpha"]);
+    assert!(desk.log().contains("damaged in the store, and made anew: /, /news/atom.xml"), "{}", desk.log());
+}
+
+/// After a start the front page shows of a section that stays as it was what it showed before, in the same order.
+#[test]
+fn the_front_page_is_the_same_after_a_start() {
+    let desk = Desk::new();
+    desk.configure(
+        "[[section]]\nname = \"news\"\n[[section]]\nname = \"sport\"\n
+[[source]]\nname = \"late\"\nfolder = \"late\"\npriority = 5\nsections = [\"news\"]
+[[source]]\nname = \"first\"\nfolder = \"first\"\npriority = 1\nsections = [\"news\"]
+[[source]]\nname = \"ball\"\nfolder = \"ball\"\nsections = [\"sport\"]\n",
+    );
+    for n in 0..8 {
+        for source in ["late", "first"] {
+            desk.write(&format!("{source}/{n}.md"), article(&format!("{source}-{n}")));
+        }
+    }
+    desk.write("ball/b.md", article("Beta"));
+    let shown = |desk: &Desk| -> Vec<String> {
+        let page = String::from_utf8(desk.get("/").body).unwrap();
+        let words = page.split(|c: char| !(c.is_alphanumeric() || c == '-'));
+        words.filter(|word| word.starts_with("first-") || word.starts_with("late-")).map(str::to_owned).collect()
+    };
+    let daemon = desk.serve();
+    desk.until_titles("sport", &["Beta"]);
+    let before = until("the front page shows them", || Some(shown(&desk)).filter(|shown| shown.len() > 16));
+    daemon.stop();
+    let _daemon = desk.serve();
+    desk.write("ball/b.md", article("Beta, corrected"));
+    desk.until_titles("sport", &["Beta, corrected"]);
+    assert_eq!(shown(&desk), before);
 }

@@ -7,11 +7,17 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
 /// More changes of state than that nobody makes while a manager is busy; the oldest are forgotten first.
 const MOST_OWED: usize = 16;
+
+/// A start that takes longer than that says so, and again each time that it has passed.
+const LONG: Duration = Duration::from_secs(30);
+/// Microseconds from then on in which it is heard of again.
+const MORE: u32 = 120_000_000;
 
 /// `$NOTIFY_SOCKET`; without one nothing is said.
 pub struct Manager {
@@ -62,6 +68,21 @@ impl Manager {
         }
     }
 
+    /// A step of the start that may take long is given the time that it takes: `words` say what it is.
+    pub async fn patiently<T>(&self, words: &str, step: impl Future<Output = T>) -> T {
+        let mut step = std::pin::pin!(step);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut step => return done,
+                () = tokio::time::sleep(LONG) => {
+                    self.status(words);
+                    self.tell(&[NotifyState::ExtendTimeoutUsec(MORE)]);
+                }
+            }
+        }
+    }
+
     /// Feeds the watchdog. A lost one is made up for by the next: three are sent before it bites.
     pub fn alive(&self) {
         self.pay(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner));
@@ -95,4 +116,26 @@ fn open(name: &OsStr) -> std::io::Result<(UnixDatagram, SocketAddr)> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     Ok((socket, manager))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_start_asks_for_more_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("notify");
+        let heard = UnixDatagram::bind(&path).unwrap();
+        heard.set_nonblocking(true).unwrap();
+        let manager = Manager { line: Some(open(path.as_os_str()).unwrap()), said: Mutex::default() };
+        assert_eq!(manager.patiently("opening", async { 7 }).await, 7);
+        manager.patiently("opening", tokio::time::sleep(LONG * 5 / 2)).await;
+        let mut said = Vec::new();
+        let mut buffer = [0; 200];
+        while let Ok(length) = heard.recv(&mut buffer) {
+            said.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        assert_eq!(said, ["STATUS=opening\n", "EXTEND_TIMEOUT_USEC=120000000\n", "EXTEND_TIMEOUT_USEC=120000000\n"]);
+    }
 }
