@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::publication::Dirty;
+use super::dirty::Dirty;
 use super::work::{blocking, on_disk};
 use super::{Newsdesk, chain};
 use crate::merge::{self, Identity, current};

@@ -19,7 +19,7 @@ const ON_A_PAGE: usize = 100;
 pub fn after_the_newest(newsdesk: &Newsdesk, path: &str, lines: &[page::EntryLine]) -> page::Pager {
     let section = newsdesk.sections.iter().find(|(row, _)| path_of(&row.name) == path);
     let Some((_, section)) = section else { return page::Pager::default() };
-    let shown = if path.is_empty() { super::publication::NEWEST_ON_THE_FRONT } else { section.limit };
+    let shown = if path.is_empty() { super::material::NEWEST_ON_THE_FRONT } else { section.limit };
     let mut moments: Vec<Time> = lines.iter().map(|line| line.published).collect();
     moments.sort_unstable();
     // What an archive has yet to take, or what was corrected lately, stands beyond the newest.

@@ -4,115 +4,27 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use uuid::Uuid;
 
+use super::dirty::Dirty;
+use super::material::{Material, on_the_front};
 use super::rendered::Rendered;
 use super::work::{blocking, on_disk};
 use super::{Newsdesk, pages};
-use crate::config::settings::{Hub, Source};
-use crate::merge::{self, Candidate, Identity, current};
-use crate::model::{Entry, Feed, FeedEntry, Origin, Paging, Section, Standing, Time};
+use crate::config::settings::Hub;
+use crate::merge;
+use crate::model::{Entry, Feed, FeedEntry, Time};
 use crate::publish::{self, mirror};
-use crate::render::{self, Manner, page, troubles};
-use crate::store::{Applied, Reach, SectionRow, Shown, Spells, Standings, StoreError, Stored, StoredRevision};
+use crate::render::{self, page, troubles};
+use crate::store::{Spells, StoreError, Stored, StoredRevision};
 
 /// A withdrawn entry is announced after this time: editors delete and write anew, checkouts come in pieces.
 pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
-/// Announced for this long (RFC 6721).
-const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
 /// Waits before each try to reach the hub.
 const HUB_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
-/// Entries of each section on the front page, and of the whole site.
-const ON_THE_FRONT: usize = 4;
-pub const NEWEST_ON_THE_FRONT: usize = 40;
-
-/// Lines of the feed with this page that the front page shows.
-fn on_the_front(path: &str) -> usize {
-    if path.is_empty() { NEWEST_ON_THE_FRONT } else { ON_THE_FRONT }
-}
-
-/// What may look different now.
-#[derive(Debug, Clone, Default)]
-pub struct Dirty {
-    /// Names of sections; the empty one is the site.
-    pub sections: BTreeSet<String>,
-    /// Names of sources that are published on their own.
-    pub sources: BTreeSet<String>,
-    /// Article pages to make again, for the mirror.
-    pub slugs: BTreeSet<String>,
-    /// Article pages that are gone.
-    pub withdrawn: BTreeSet<String>,
-    /// A source began to fail, or is well again.
-    pub troubles: bool,
-    /// Sections and sources that something changed of which readers are to be told, and those that a flood changed.
-    told: BTreeSet<Changed>,
-    flooded: BTreeSet<Changed>,
-    /// The mirror lacks something of what is live.
-    unmirrored: bool,
-    /// A person saved a file and waits.
-    pub urgent: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Changed {
-    Section(String),
-    Source(String),
-}
-
-impl Dirty {
-    pub fn is_empty(&self) -> bool {
-        let documents = self.sections.is_empty() && self.sources.is_empty() && !self.troubles;
-        documents && self.slugs.is_empty() && self.withdrawn.is_empty() && !self.unmirrored
-    }
-
-    pub fn add(&mut self, source: &Source, applied: &Applied) {
-        self.sections.extend(applied.sections.iter().cloned());
-        let changed = if applied.flood { &mut self.flooded } else { &mut self.told };
-        changed.extend(applied.sections.iter().cloned().map(Changed::Section));
-        if source.publish && !applied.sections.is_empty() {
-            self.sources.insert(source.name.clone());
-            changed.insert(Changed::Source(source.name.clone()));
-        }
-        self.slugs.extend(applied.slugs.iter().cloned());
-        self.withdrawn.extend(applied.withdrawn.iter().filter_map(|withdrawn| withdrawn.slug.clone()));
-    }
-
-    /// What could not be published stays to be done.
-    pub fn merge(&mut self, other: Dirty) {
-        self.sections.extend(other.sections);
-        self.sources.extend(other.sources);
-        self.slugs.extend(other.slugs);
-        self.withdrawn.extend(other.withdrawn);
-        self.troubles |= other.troubles;
-        self.unmirrored |= other.unmirrored;
-        self.told.extend(other.told);
-        self.flooded.extend(other.flooded);
-        self.urgent |= other.urgent;
-    }
-
-    /// Is anybody to be told that this document changed? Not where only a flood changed it: a first fetch, or a source
-    /// that changed all its ids.
-    fn is_told(&self, path: &str) -> bool {
-        // What it tells of is no entry.
-        if path == troubles::STATUS {
-            return true;
-        }
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let changed = match folder.strip_prefix("sources/") {
-            Some(name) => {
-                let names = self.sources.iter().find(|source| crate::normalize::links::encode_segment(source) == name);
-                Changed::Source(names.cloned().unwrap_or_default())
-            }
-            None => Changed::Section(folder.split('/').next().unwrap_or_default().to_owned()),
-        };
-        self.told.contains(&changed) || !self.flooded.contains(&changed)
-    }
-}
-
 /// What a publication brought.
 #[derive(Debug, Default)]
 pub struct Published {
@@ -125,21 +37,6 @@ pub struct Published {
     pub told: Vec<String>,
     /// What the mirror could not be brought to: to be tried again.
     pub unmirrored: Option<Dirty>,
-}
-
-/// One feed, out of the store: of the entries that stand in it unchanged, nothing but their place.
-struct Material {
-    /// Of its page, below the base.
-    path: String,
-    feed: Feed,
-    standings: Vec<Standing>,
-    /// Of all that its documents are made of.
-    print: String,
-    /// New and changed ones, by row.
-    loaded: BTreeMap<i64, Stored>,
-    kept: Rendered,
-    /// Not published now: the front page wants to know its newest.
-    front_only: bool,
 }
 
 /// Three documents and a page of one feed, ready to become revisions.
@@ -247,131 +144,6 @@ impl Newsdesk {
         }
     }
 
-    async fn section_material(
-        &self,
-        row: &SectionRow,
-        section: &Arc<Section>,
-        now: Time,
-    ) -> Result<Option<Material>, StoreError> {
-        let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
-        let deleted = self.store.tombstones(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
-        let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
-        let (standings, paging) = if row.name.is_empty() {
-            let found = self.store.newest(row.row, section.limit, section.max_per_source).await?;
-            (merge::newest(section, found, &priority, now), Paging::Alone)
-        } else {
-            self.store.number(row.row, current::size(section), now).await?;
-            let reach = Reach {
-                window: section.limit,
-                most_per_source: section.max_per_source,
-                documents: current::reach(section, &self.store.shelf(row.row).await?),
-                corrected_since: now - current::CORRECTED,
-                corrected: current::most_corrected(section),
-            };
-            let Standings { shelf, window, latest, corrected } = self.store.standings(row.row, reach).await?;
-            let current = current::current(section, &shelf, window, latest, corrected, &priority, now);
-            (current.entries, Paging::Current { previous: current.previous })
-        };
-        let identity = Identity { id: row.feed_id.clone(), created: row.created, path: path.clone() };
-        let feed = merge::feed(section, identity, &self.site, None, deleted, paging);
-        self.changed_material(path, Some(row.row), feed, standings).await
-    }
-
-    async fn source_material(&self, source: &Source, now: Time) -> Result<Option<Material>, StoreError> {
-        let row = self.store.source(self.row(&source.name)).await?;
-        // A feed has no id before its source was first read.
-        let Some(origin) = row.origin.filter(|origin| !origin.id.is_empty()) else { return Ok(None) };
-        let origin = self.told_origin(&source.name, origin);
-        let section = Section {
-            title: if origin.title.is_empty() { source.name.clone() } else { origin.title },
-            description: origin.subtitle,
-            language: origin.language,
-            ..super::site_section(&self.settings)
-        };
-        let found = self.store.glance(Shown::Source(row.row), section.limit).await?;
-        let standings = merge::newest(&section, found, &|_| 0, now);
-        let deleted = self.store.tombstones_of_source(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
-        let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
-        // Without entries: when the last one left, else when the site was made.
-        let left = deleted.iter().map(|tombstone| tombstone.when).max();
-        let made = self.sections.first().map(|(site, _)| site.created);
-        let created = row.newest.or(left).or(made).unwrap_or_default();
-        let identity = Identity { id: origin.id, created, path: path.clone() };
-        let feed = merge::feed(&section, identity, &self.site, None, deleted, Paging::Alone);
-        self.changed_material(path, None, Feed { icon: origin.icon, rights: origin.rights, ..feed }, standings).await
-    }
-
-    /// Nothing where the live documents were made of the very same.
-    async fn changed_material(
-        &self,
-        path: String,
-        row: Option<i64>,
-        feed: Feed,
-        standings: Vec<Standing>,
-    ) -> Result<Option<Material>, StoreError> {
-        let print = self.print_of(&feed, &standings);
-        let names = [render::ATOM, render::RSS, render::JSON, ""].map(|name| format!("{path}{name}"));
-        if self.live.is_made_of(&names[0], &print) && names.iter().all(|name| self.live.get(name).is_some()) {
-            return Ok(None);
-        }
-        Ok(Some(Material { print, ..self.material(path, row, feed, standings).await? }))
-    }
-
-    /// Of all that the documents of a feed are made of, this program included.
-    fn print_of(&self, feed: &Feed, standings: &[Standing]) -> String {
-        let mut print = blake3::Hasher::new();
-        print.update(self.publication_print().as_bytes());
-        print.update(program().as_bytes());
-        print.update(format!("{feed:?}").as_bytes());
-        for Standing { row, version, effective, updated, .. } in standings {
-            print.update(&row.to_le_bytes());
-            print.update(version);
-            print.update(&effective.timestamp().to_le_bytes());
-            print.update(&updated.timestamp().to_le_bytes());
-        }
-        print.finalize().to_hex().chars().take(32).collect()
-    }
-
-    /// Load what is not kept from the last time.
-    async fn material(
-        &self,
-        path: String,
-        row: Option<i64>,
-        feed: Feed,
-        standings: Vec<Standing>,
-    ) -> Result<Material, StoreError> {
-        let mut kept = self.rendered.take(&path);
-        if kept.rests() {
-            let (newsdesk, path) = (self.clone(), path.clone());
-            kept = blocking(move || kept.woken(&path, &newsdesk.live)).await;
-        }
-        let kept = kept.of_manner(Manner::of(&feed));
-        let missing = standings.iter().filter(|standing| !kept.holds(standing)).map(|standing| standing.row);
-        let loaded = self.store.entries(row, missing.collect()).await?;
-        let loaded = loaded.into_iter().map(|stored| (stored.row, stored)).collect();
-        Ok(Material { path, feed, standings, print: String::new(), loaded, kept, front_only: false })
-    }
-
-    /// The front page shows the newest of every section: those that are not published now and were not before, as after
-    /// a start, are looked at for it alone.
-    async fn rest_of_the_front(&self, made: &BTreeSet<String>, now: Time) -> Result<Vec<Material>, StoreError> {
-        let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
-        let mut rest = Vec::new();
-        for (row, section) in &self.sections {
-            let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
-            if !made.contains(&path) && !self.rendered.knows(&path) {
-                let few = Section { limit: on_the_front(&path), ..(**section).clone() };
-                let found = self.store.newest(row.row, few.limit, few.max_per_source).await?;
-                let standings = merge::newest(&few, found, &priority, now);
-                let identity = Identity { id: String::new(), created: now, path: path.clone() };
-                let feed = merge::feed(&few, identity, &self.site, None, Vec::new(), Paging::Alone);
-                let material = self.material(path, Some(row.row), feed, standings).await?;
-                rest.push(Material { front_only: true, ..material });
-            }
-        }
-        Ok(rest)
-    }
-
     fn render(&self, material: Vec<Material>, with_front: bool, spells: Spells, now: Time) -> Laid {
         let mut made: Vec<Made> = material.into_iter().map(|material| self.made(material)).collect();
         let (mut documents, mut prints) = (Vec::new(), Vec::new());
@@ -467,40 +239,6 @@ impl Newsdesk {
         documents
     }
 
-    /// A stored entry with the rules of the configuration carried out on a copy.
-    pub(super) fn candidate(&self, stored: Stored) -> Candidate {
-        let Stored { mut entry, origin, copies, .. } = stored;
-        self.placer.place(&entry.source, &mut entry.stated, entry.first_seen);
-        let told = |entry: Entry, origin| {
-            let origin = self.told_origin(&entry.source, origin);
-            (entry, origin)
-        };
-        let (entry, origin) = told(entry, origin);
-        let copies = copies.into_iter().map(|copy| told(copy.entry, copy.origin)).collect();
-        Candidate { entry, origin, copies }
-    }
-
-    /// Of a private source nothing but its name; its id stands for itself without naming a place.
-    fn told_origin(&self, source: &str, origin: Origin) -> Origin {
-        if !self.is_private(source) {
-            return origin;
-        }
-        let id = if origin.id.is_empty() {
-            String::new()
-        } else {
-            Uuid::new_v5(&Uuid::NAMESPACE_URL, origin.id.as_bytes()).urn().to_string()
-        };
-        Origin { id, title: source.to_owned(), updated: origin.updated, language: origin.language, ..Origin::default() }
-    }
-
-    /// Names of sources that are private, which changes what is said of them in old documents too.
-    pub(super) fn private_sources(&self) -> Vec<&str> {
-        let mut names: Vec<&str> =
-            self.settings.sources.iter().filter(|source| source.private).map(|source| source.name.as_str()).collect();
-        names.sort_unstable();
-        names
-    }
-
     /// Bring the static mirror in line; what of it cannot be written is named, and to be tried again.
     async fn mirror(&self, mut revisions: Vec<(String, Arc<publish::Revision>)>, dirty: &Dirty) -> Option<Dirty> {
         let root = self.settings.publish.folder.clone()?;
@@ -594,13 +332,4 @@ impl Newsdesk {
         }
         Ok(())
     }
-}
-
-/// Which program this is: of two builds of one version, each makes its documents once.
-fn program() -> &'static str {
-    static PROGRAM: OnceLock<String> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let meta = std::env::current_exe().and_then(std::fs::metadata).ok();
-        format!("{:?}", meta.map(|meta| (meta.len(), meta.modified().ok())))
-    })
 }

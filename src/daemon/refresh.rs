@@ -551,12 +551,12 @@ fn led_nowhere(source: &Source, configured: &Url, state: &mut SourceState) {
     }
 }
 
-/// A limit that begins to cut is told once; the status has it as long as it does.
 /// "limit: entries (12)", each kind once.
 fn repairs_in_words(feed: &ParsedFeed) -> Vec<String> {
     feed.repairs.0.iter().map(|(kind, count)| format!("{kind} ({count})")).collect()
 }
 
+/// A limit that begins to cut is told once; the status has it as long as it does.
 pub(super) fn tell_cuts(source: &Source, before: &[String], after: &[String]) {
     let kind = |repair: &str| repair.split(" (").next().unwrap_or_default().to_owned();
     let known: BTreeSet<String> = before.iter().map(|repair| kind(repair)).collect();

@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::clock::{now, wall};
 use super::control::{Ask, SourceReport, UpdateReport};
+use super::dirty::Dirty;
 use super::polls::{Polls, Start};
-use super::publication::Dirty;
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish};
 use super::{LastRun, Newsdesk, StartError, full_text, reload};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::publication::Dirty;
+use super::dirty::Dirty;
 use super::{LastRun, Newsdesk, StartError};
 use crate::config::settings::Place;
 use crate::model::id_of_name;

@@ -10,7 +10,8 @@ use super::Loop;
 use crate::daemon::LastRun;
 use crate::daemon::chain;
 use crate::daemon::clock::{now, wall};
-use crate::daemon::publication::{Dirty, Published, TOMBSTONE_DELAY};
+use crate::daemon::dirty::Dirty;
+use crate::daemon::publication::{Published, TOMBSTONE_DELAY};
 use crate::store::StoreError;
 
 /// What could not be published is tried again after this.
