@@ -65,6 +65,7 @@ pub(super) fn tell(report: &ReloadReport) {
     }
     match report.changes.len() {
         0 => eprintln!("{file} is in force; nothing is different"),
+        1 => eprintln!("{file} is in force, 1 change"),
         count => eprintln!("{file} is in force, {count} changes"),
     }
 }
