@@ -24,6 +24,7 @@ use super::dirty::Dirty;
 use super::polls::{Polls, Start};
 use super::push::Pushed;
 use super::refresh::{Done, Refreshing, Wish};
+use super::work::on_disk;
 use super::{LastRun, Newsdesk, StartError, full_text, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
@@ -95,9 +96,11 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
     let mut state = Loop { reload, ..Loop::new(newsdesk.clone()) };
     let last_run = newsdesk.last_run().await?;
     newsdesk.prepare_to_serve().await?;
+    // Before they are scanned for the first time, so that nothing is saved unseen between the two.
+    let watching = newsdesk.clone();
+    state.watcher = on_disk(move || watch_folders(&watching, sender)).await;
     state.schedule_all().await?;
     newsdesk.sweep().await?;
-    state.watcher = watch_folders(&newsdesk, sender);
     state.first_publication(last_run).await;
     newsdesk.start_hub().await?;
     let mut pushes = newsdesk.start_pushes().await?;

@@ -308,3 +308,22 @@ fn an_article_dated_in_the_future_comes_out_at_its_moment() {
     desk.until_titles("news", &["Embargoed", "Gamma", "Beta", "Alpha"]);
     assert_eq!(entry(&desk, "Embargoed").published.map(|time| time.timestamp()), Some(moment.timestamp()));
 }
+
+#[test]
+fn what_is_saved_during_the_start_is_not_missed() {
+    let desk = desk();
+    let all: Vec<String> = (0..40).map(|n| format!("Saved {n:02}")).collect();
+    let _daemon = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (n, title) in all.iter().enumerate() {
+                desk.write(&format!("articles/start-{n:02}.md"), article(title, 20, "While it starts."));
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        });
+        desk.serve()
+    });
+    until("every one is published", || {
+        let seen = desk.feed("/news/atom.xml").into_iter().filter(|entry| all.contains(&entry.title)).count();
+        (seen == all.len()).then_some(())
+    });
+}
