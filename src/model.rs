@@ -3,6 +3,8 @@
 //! Uses nothing of ours. RSS 2.0 and JSON Feed 1.1 are mapped onto these types by `parse` and back by `render`.
 //! Times are UTC instants; what a source did not say is `None`, never a guess.
 
+pub mod compact;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};

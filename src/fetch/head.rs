@@ -7,7 +7,7 @@ use reqwest::header::{self, AsHeaderName, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::model::Time;
+use crate::model::{Time, compact};
 use crate::schedule::{Freshness, hints};
 
 /// A validator longer than this is none: sent back, it would be refused for ever.
@@ -22,14 +22,14 @@ const LINK_LENGTH: usize = 4 * 1024;
 #[serde(default)]
 pub struct Validators {
     /// With its quotes and `W/`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "compact::usual")]
     pub etag: Option<String>,
     /// Whatever it looks like.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "compact::usual")]
     pub last_modified: Option<String>,
     /// Who gave them: a validator says nothing of any other document. `None`: not known, whoever is asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub of: Option<Url>,
+    #[serde(skip_serializing_if = "compact::usual")]
+    pub of: Option<String>,
 }
 
 impl Validators {
@@ -41,7 +41,7 @@ impl Validators {
         Validators {
             etag: verbatim(head, header::ETAG),
             last_modified: verbatim(head, header::LAST_MODIFIED),
-            of: Some(url.clone()),
+            of: Some(url.to_string()),
         }
     }
 
@@ -49,7 +49,8 @@ impl Validators {
     /// time.
     pub(super) fn fit(&self, url: &Url, redirected: bool) -> bool {
         let Some(of) = self.of.as_ref().filter(|_| !self.is_empty()) else { return !self.is_empty() };
-        of == url || (redirected && of.origin() == url.origin() && of.path() == url.path())
+        of == url.as_str()
+            || redirected && Url::parse(of).is_ok_and(|of| of.origin() == url.origin() && of.path() == url.path())
     }
 
     /// After a 304: what it states replaces what was known (RFC 9111 §4.3.4).

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Failure;
-use crate::model::Time;
+use crate::model::{Time, compact};
 use crate::parse::discover::{By, Candidate};
 
 /// A page without a feed is searched again after this: it may have got one.
@@ -22,24 +22,25 @@ const PATIENCE: u8 = 3;
 #[serde(default)]
 pub struct Found {
     /// The configured URL that all this is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    configured: Option<Url>,
+    #[serde(skip_serializing_if = "compact::usual")]
+    configured: Option<String>,
     /// The configured URL itself brought a feed.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "compact::usual")]
     is_feed: bool,
     /// Asked instead of the configured one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "compact::usual")]
     feed: Option<Url>,
     /// Further feeds that the page names; nobody has asked for them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "compact::usual")]
     others: Vec<Url>,
     /// While the search lasts: what is still to be asked, the next one first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "compact::usual")]
     candidates: Vec<Candidate>,
     /// Failures of that next one that may pass.
+    #[serde(skip_serializing_if = "compact::usual")]
     tries: u8,
     /// When a search found nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     in_vain: Option<Time>,
 }
 
@@ -133,12 +134,12 @@ impl Found {
     }
 
     fn is_about(&self, configured: &Url) -> bool {
-        self.configured.as_ref() == Some(configured)
+        self.configured.as_deref() == Some(configured.as_str())
     }
 
     fn about(&mut self, configured: &Url) {
         if !self.is_about(configured) {
-            *self = Found { configured: Some(configured.clone()), ..Found::default() };
+            *self = Found { configured: Some(configured.to_string()), ..Found::default() };
         }
     }
 }

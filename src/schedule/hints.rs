@@ -8,7 +8,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{LONGEST_WAIT, span, spread};
-use crate::model::Time;
+use crate::model::{Time, compact};
 use crate::parse::feed::Hints;
 
 pub(super) const SKIPPED: &str = "the publisher skips the hours before (skipHours, skipDays)";
@@ -21,10 +21,13 @@ const AFTER_SKIPPED: TimeDelta = TimeDelta::minutes(10);
 #[serde(default)]
 pub struct Freshness {
     /// Cache-Control `max-age`; zero for `no-cache` and `no-store`. Outranks `expires`. `s-maxage` is not ours.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub max_age: Option<Duration>,
     /// How long the answer had lain in caches when it came: that much less of `max_age` is left.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub age: Duration,
     /// `Expires`, moved by the difference between the publisher's `Date` and our clock.
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub expires: Option<Time>,
 }
 

@@ -36,7 +36,7 @@ pub use health::Health;
 pub use hints::Freshness;
 pub use moved::Moved;
 
-use crate::model::Time;
+use crate::model::{Time, compact};
 use crate::parse::feed::Hints;
 
 /// No hint, backoff or parking of a host holds a source longer than this.
@@ -88,39 +88,57 @@ impl Bounds {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Poll {
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub last_try: Option<Time>,
     /// Last 200 that was read, or 304.
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub last_success: Option<Time>,
     /// In a row; 0 after a success.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub failures: u32,
     /// Why the last try failed; `None` after a success.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub last_failure: Option<Failure>,
     /// The failures are ours: more than half of all hosts fail, so nothing is held against this one.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub frozen: bool,
     /// Since when, and how many tries in a row.
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub frozen_since: Option<Time>,
+    #[serde(skip_serializing_if = "compact::usual")]
     pub frozen_times: u32,
     /// The first 410 since the last success.
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub gone_since: Option<Time>,
     /// How often the source was found gone since then.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub gone_times: u32,
     /// The last 429; a 403 soon after means the same.
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub limited_at: Option<Time>,
     /// 429 (or 503 with Retry-After) in a row.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub limited_times: u32,
     /// The host asked to be left alone until then.
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub parked_until: Option<Time>,
     /// Wishes inside the last document that was parsed.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub hints: Hints,
     /// Wishes of the last heads.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub freshness: Freshness,
     /// Distinct instants at which new entries were first seen, oldest first, at most [`rhythm::KEPT`].
+    #[serde(with = "compact::moments", skip_serializing_if = "compact::usual")]
     pub seen: Vec<Time>,
     /// The feed that the configured web page led to.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub found: Found,
     /// Permanent redirects, of the configured URL or of the feed found in its place.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub moved: Moved,
     /// [`Cadence::print`] of the one that gave the next poll its time.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub paced_by: Option<u64>,
 }
 

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::model::compact;
+
 const AGREEING: u32 = 3;
 const FAILING: u32 = 3;
 
@@ -14,14 +16,19 @@ const FAILING: u32 = 3;
 #[serde(default)]
 pub struct Moved {
     /// The configured URL that all this is about: when the operator writes another one, nothing is remembered.
-    configured: Option<Url>,
+    #[serde(skip_serializing_if = "compact::usual")]
+    configured: Option<String>,
     /// Asked instead of the configured one.
+    #[serde(skip_serializing_if = "compact::usual")]
     adopted: Option<Url>,
     /// Targets of the last poll's redirects, if all were permanent and the document was the same feed.
+    #[serde(skip_serializing_if = "compact::usual")]
     chain: Vec<Url>,
     /// Polls in a row that went through `chain`.
+    #[serde(skip_serializing_if = "compact::usual")]
     agreed: u32,
     /// Failures in a row of the adopted URL.
+    #[serde(skip_serializing_if = "compact::usual")]
     failed: u32,
 }
 
@@ -43,14 +50,14 @@ impl Moved {
     /// The URL to ask now.
     pub fn ask<'a>(&'a self, configured: &'a Url) -> &'a Url {
         match &self.adopted {
-            Some(adopted) if self.configured.as_ref() == Some(configured) => adopted,
+            Some(adopted) if self.is_about(configured) => adopted,
             _ => configured,
         }
     }
 
     /// The URL that the operator should write instead of the configured one.
     pub fn suggestion(&self, configured: &Url) -> Option<&Url> {
-        self.adopted.as_ref().filter(|_| self.configured.as_ref() == Some(configured))
+        self.adopted.as_ref().filter(|_| self.is_about(configured))
     }
 
     /// A poll of [`Moved::ask`] succeeded through `hops`. `same_feed`: it was not modified, or is a feed some of whose
@@ -85,13 +92,17 @@ impl Moved {
         if self.failed < FAILING {
             return false;
         }
-        *self = Moved { configured: Some(configured.clone()), ..Moved::default() };
+        *self = Moved { configured: Some(configured.to_string()), ..Moved::default() };
         true
     }
 
+    fn is_about(&self, configured: &Url) -> bool {
+        self.configured.as_deref() == Some(configured.as_str())
+    }
+
     fn about(&mut self, configured: &Url) {
-        if self.configured.as_ref() != Some(configured) {
-            *self = Moved { configured: Some(configured.clone()), ..Moved::default() };
+        if !self.is_about(configured) {
+            *self = Moved { configured: Some(configured.to_string()), ..Moved::default() };
         }
     }
 

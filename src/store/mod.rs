@@ -21,6 +21,7 @@ mod members;
 mod mirror;
 mod pack;
 mod push;
+mod queue;
 mod retention;
 mod revisions;
 mod sources;
@@ -37,7 +38,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::fetch::http::Validators;
-use crate::model::{Entry, EntryId, Origin, Time};
+use crate::model::{Entry, EntryId, Origin, Time, compact};
 use crate::schedule::Poll;
 use crate::websub::subscriber::Advertised;
 
@@ -117,28 +118,40 @@ impl From<rusqlite::Error> for StoreError {
 #[serde(default)]
 pub struct SourceState {
     /// Byte for byte as the server sent them, with the last document that was read whole.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub validators: Validators,
     /// Hash of that document and of the reader's version.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub body_hash: Option<String>,
     /// Its size, decoded: what a 304 saves.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub body_bytes: u64,
     /// What the schedule knows.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub poll: Poll,
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub next_poll: Option<Time>,
     /// In words: "next poll at T because ...".
+    #[serde(skip_serializing_if = "compact::usual")]
     pub next_reason: String,
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub last_try: Option<Time>,
+    #[serde(with = "compact::moment", skip_serializing_if = "compact::usual")]
     pub last_success: Option<Time>,
     /// Of the last answer; `None`: there was none, or the source is no feed.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub http_status: Option<u16>,
     /// "304 not modified", "3 new, 1 changed".
+    #[serde(skip_serializing_if = "compact::usual")]
     pub outcome: String,
     /// Set while the last try failed.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub trouble: Option<Trouble>,
     /// What had to be repaired in the last document, in words.
+    #[serde(skip_serializing_if = "compact::usual")]
     pub repairs: Vec<String>,
     /// The hub that the last document named.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "compact::usual")]
     pub advertised: Option<Advertised>,
 }
 

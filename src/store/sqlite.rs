@@ -6,8 +6,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
+use super::queue::{Ending, MOST_IN_A_COMMIT, Queue, Work};
 use super::stories::SharedIndex;
 
 const MIGRATIONS: [&str; 12] = [
@@ -32,15 +32,9 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0011_file_repairs.sql"),
     include_str!("migrations/0012_made.sql"),
 ];
-/// Operations that may share one commit.
-const MOST_IN_A_COMMIT: usize = 256;
-/// So long a patient write waits for others; one that is not, and comes meanwhile, waits for the rest of it.
-const PATIENCE: Duration = Duration::from_millis(10);
 const READERS: usize = 4;
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 256;
-/// Writes that may wait; who brings more waits too.
-const QUEUE: usize = 1024;
 
 /// A handle to the store; a clone is cheap.
 #[derive(Clone)]
@@ -50,11 +44,10 @@ pub struct Store {
 
 struct Shared {
     path: PathBuf,
-    writer: Mutex<Option<mpsc::SyncSender<Job>>>,
+    /// `None`: it is open for reading only.
+    writes: Option<Arc<Queue>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
-    /// Writes that wait.
-    queued: Arc<AtomicU64>,
     /// Texts of the last days, to find copies among.
     stories: SharedIndex,
     /// Turns at the readers.
@@ -63,20 +56,7 @@ struct Shared {
     _lock: Option<File>,
 }
 
-/// A write, and whether it may wait for others to share its commit.
-struct Job {
-    work: Box<dyn Work>,
-    patient: bool,
-}
-
-/// A write with the one who waits for it.
-trait Work: Send {
-    /// Carry it out inside a transaction; may be called again after that was rolled back. Did it succeed?
-    fn run(&mut self, connection: &Connection) -> bool;
-    /// Tell what came of it: of the last run, if its transaction was committed or it failed itself.
-    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
+/// One write, what came of it, and who is told.
 struct Write<T, F> {
     operation: F,
     result: Option<Result<T, StoreError>>,
@@ -116,38 +96,35 @@ impl Store {
         // A statement that may fail half-way keeps the pages that it changes, to undo them: few, and cheaper than a file.
         // Only now: what a migration sorts may be large.
         connection.pragma_update(None, "temp_store", "memory")?;
-        let (sender, jobs) = mpsc::sync_channel(QUEUE);
-        let queued = Arc::new(AtomicU64::new(0));
-        let taken = queued.clone();
+        let writes = Arc::new(Queue::default());
+        let taken = writes.clone();
         let thread = thread::Builder::new()
             .name("store".into())
-            .spawn(move || write(&connection, &jobs, &taken))
+            .spawn(move || write(&connection, &taken))
             .map_err(|cause| open(cause.into()))?;
-        Store::new(path, Some(sender), Some(thread), Some(lock), queued)
+        Store::new(path, Some(writes), Some(thread), Some(lock))
     }
 
     /// Open for reading only, beside a running daemon.
     pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
-        let store = Store::new(path, None, None, None, Arc::default())?;
+        let store = Store::new(path, None, None, None)?;
         store.read_now(|connection| schema(connection, path))?;
         Ok(store)
     }
 
     fn new(
         path: &Path,
-        writer: Option<mpsc::SyncSender<Job>>,
+        writes: Option<Arc<Queue>>,
         thread: Option<thread::JoinHandle<()>>,
         lock: Option<File>,
-        queued: Arc<AtomicU64>,
     ) -> Result<Store, StoreError> {
         let reader = reader(path)?;
         Ok(Store {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
-                writer: Mutex::new(writer),
+                writes,
                 thread: Mutex::new(thread),
                 readers: Mutex::new(vec![reader]),
-                queued,
                 stories: SharedIndex::default(),
                 reading: Semaphore::new(READERS),
                 _lock: lock,
@@ -165,7 +142,7 @@ impl Store {
 
     /// Writes that wait for the writing thread.
     pub fn queued(&self) -> u64 {
-        self.shared.queued.load(Ordering::Relaxed)
+        self.shared.writes.as_ref().map_or(0, |writes| writes.len() as u64)
     }
 
     /// Does it still write? Takes its turn among the writes, and changes nothing.
@@ -195,19 +172,8 @@ impl Store {
         operation: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { work: Box::new(Write { operation, result: None, reply }), patient };
-        let sender = lock_of(&self.shared.writer).clone().ok_or(StoreError::Closed)?;
-        self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        match sender.try_send(job) {
-            Ok(()) => {}
-            Err(mpsc::TrySendError::Full(job)) => {
-                let sent = tokio::task::spawn_blocking(move || sender.send(job)).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    return Err(StoreError::Closed);
-                }
-            }
-            Err(mpsc::TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
-        }
+        let writes = self.shared.writes.as_ref().ok_or(StoreError::Closed)?;
+        writes.put(Box::new(Write { operation, result: None, reply }), patient).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -262,13 +228,23 @@ impl Store {
     pub async fn close(&self) {
         let store = self.clone();
         let closing = move || {
-            drop(lock_of(&store.shared.writer).take());
+            if let Some(writes) = &store.shared.writes {
+                writes.close();
+            }
             if let Some(thread) = lock_of(&store.shared.thread).take() {
                 let _ = thread.join();
             }
             lock_of(&store.shared.readers).clear();
         };
         let _ = tokio::task::spawn_blocking(closing).await;
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(writes) = &self.writes {
+            writes.close();
+        }
     }
 }
 
@@ -371,21 +347,18 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// The writing thread: take what waits, carry it out, commit once, tell everyone.
-fn write(connection: &Connection, jobs: &mpsc::Receiver<Job>, queued: &AtomicU64) {
-    while let Ok(first) = jobs.recv() {
-        if first.patient {
-            // Asleep, not in the queue: to be woken for each one that comes would cost more than to write it.
-            thread::sleep(PATIENCE);
-        }
+fn write(connection: &Connection, writes: &Queue) {
+    // Whatever ends this thread, nobody waits for it any more.
+    let _end = Ending(writes);
+    while writes.wait() {
         let mut together: Vec<Box<dyn Work>> = Vec::new();
-        let mut next = Some(first.work);
         let mut well = begin(connection).is_ok();
-        while let Some(mut work) = next {
-            queued.fetch_sub(1, Ordering::Relaxed);
+        while (well || together.is_empty())
+            && together.len() < MOST_IN_A_COMMIT
+            && let Some(mut work) = writes.take()
+        {
             well = well && work.run(connection);
             together.push(work);
-            let room = well && together.len() < MOST_IN_A_COMMIT;
-            next = if room { jobs.try_recv().ok().map(|job| job.work) } else { None };
         }
         if well && commit(connection).is_ok() {
             together.into_iter().for_each(|work| work.finish(Ok(())));
