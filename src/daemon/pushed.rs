@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Newsdesk;
 use super::push::Pushed;
-use super::refresh::{Done, RefreshError, Refreshing, Stage, in_words, tell_cuts};
+use super::refresh::{Done, Read, ReadError, RefreshError, Refreshing, Stage, in_words, tell_cuts};
 use super::work::blocking;
 use crate::config::settings::{Place, Source};
 use crate::fetch::Validators;
@@ -36,20 +36,17 @@ impl Newsdesk {
             links: Vec::new(),
         };
         let read = {
-            let (newsdesk, source) = (self.clone(), source.clone());
-            blocking(move || newsdesk.normalize_feed(&source, &configured, &document)).await
+            let (newsdesk, source, last_read) = (self.clone(), source.clone(), state.last_success);
+            blocking(move || newsdesk.read_feed(&source, &configured, &document, row, last_read, now)).await
         };
-        let (refreshed, repairs) = match read {
-            Ok((refreshed, repairs, _)) => (refreshed, repairs),
-            Err(cause) => {
+        let Read { compared, repairs, .. } = match read {
+            Ok(read) => read,
+            Err(ReadError::Store(cause)) => return self.store_failed(source, cause.into(), now),
+            Err(ReadError::NotAFeed(cause)) => {
                 let error =
                     RefreshError::new(&source, Stage::Parse, format!("what its hub pushed is ignored: {cause}").into());
                 return Refreshing::ended(source, Err(error), as_before(&state, now));
             }
-        };
-        let compared = match self.compared(&source, row, refreshed, state.last_success, now).await {
-            Ok(compared) => compared,
-            Err(cause) => return self.store_failed(source, cause.into(), now),
         };
         // What its polls bring is cut as before: only the log has what was cut of a push.
         tell_cuts(&source, &state.repairs, &repairs);

@@ -22,6 +22,7 @@ use crate::parse::{self, Limits, ParsedFeed};
 use crate::schedule::found::Step;
 use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
 use crate::store::{Applied, Refresh, SourceState, StoreError, Trouble};
+use crate::websub::subscriber::Advertised;
 
 /// Changes when the same bytes are read in another way: then every document is asked for and read once more.
 const READER: &str = "reader 1";
@@ -111,6 +112,32 @@ pub(super) struct Compared {
     feed_id: Option<String>,
     /// It is the first, or carries at least one entry that is known.
     same_feed: bool,
+}
+
+/// What [`Newsdesk::read_feed`] found.
+pub(super) struct Read {
+    pub compared: Compared,
+    pub repairs: Vec<String>,
+    hints: parse::feed::Hints,
+    /// The hub that it names.
+    advertised: Option<Advertised>,
+}
+
+pub(super) enum ReadError {
+    NotAFeed(parse::NotAFeed),
+    Store(StoreError),
+}
+
+impl From<parse::NotAFeed> for ReadError {
+    fn from(cause: parse::NotAFeed) -> ReadError {
+        ReadError::NotAFeed(cause)
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(cause: StoreError) -> ReadError {
+        ReadError::Store(cause)
+    }
 }
 
 impl Compared {
@@ -263,12 +290,13 @@ impl Newsdesk {
         let document = Arc::new(document);
         let read = {
             let (newsdesk, source, document) = (self.clone(), source.clone(), document.clone());
-            let configured = configured.clone();
-            blocking(move || newsdesk.normalize_feed(&source, &configured, &document)).await
+            let (configured, last_read) = (configured.clone(), state.last_success);
+            blocking(move || newsdesk.read_feed(&source, &configured, &document, row, last_read, now)).await
         };
-        let (refreshed, repairs, hints) = match read {
+        let Read { compared, repairs, hints, advertised } = match read {
             Ok(read) => read,
-            Err(cause) => {
+            Err(ReadError::Store(cause)) => return self.store_failed(source, cause.into(), now),
+            Err(ReadError::NotAFeed(cause)) => {
                 let cause = match search::is_no_feed(&source, &mut state, document, &cause, now).await {
                     Step::Next => return self.search_on(source, row, state, now).await,
                     Step::InVain => search::NoFeed.into(),
@@ -281,11 +309,7 @@ impl Newsdesk {
             }
         };
         search::is_a_feed(&source, &mut state);
-        state.advertised = push::advertised(&document, &refreshed);
-        let compared = match self.compared(&source, row, refreshed, state.last_success, now).await {
-            Ok(compared) => compared,
-            Err(cause) => return self.store_failed(source, cause.into(), now),
-        };
+        state.advertised = advertised;
         went_through(&source, configured, &mut state, &hops, compared.same_feed);
         state.validators = validators;
         state.body_hash = Some(hash);
@@ -312,25 +336,29 @@ impl Newsdesk {
         }
     }
 
-    /// What is new in a document that was read, and where it stands.
-    pub(super) async fn compared(
+    /// Read a document and say what is new in it and where that stands. All of it on one thread: to hand it on from
+    /// step to step would cost more than some of them do.
+    pub(super) fn read_feed(
         &self,
-        source: &Arc<Source>,
+        source: &Source,
+        configured: &Url,
+        document: &Document,
         row: i64,
-        refreshed: Refreshed,
         last_read: Option<Time>,
         now: Time,
-    ) -> Result<Compared, StoreError> {
-        let (known, first_fetch) = self.store.known(row, changes::question(&refreshed)).await?;
+    ) -> Result<Read, ReadError> {
+        let (refreshed, repairs, hints) = self.normalize_feed(source, configured, document)?;
+        let advertised = push::advertised(document, &refreshed);
+        let (known, first_fetch) = self.store.known_now(row, &changes::question(&refreshed))?;
         let same_feed = first_fetch || !known.by_key.is_empty();
         let (origin, feed_id) = (refreshed.origin.clone(), refreshed.feed_id.clone());
         let situation = Situation { now, first_fetch, local: false, last_read };
-        let (newsdesk, source) = (self.clone(), source.clone());
-        let placed = move || newsdesk.placed(&source.name, changes::between(&known, refreshed, situation), now);
-        Ok(Compared { changes: blocking(placed).await, origin, feed_id, same_feed })
+        let changes = self.placed(&source.name, changes::between(&known, refreshed, situation), now);
+        let compared = Compared { changes, origin, feed_id, same_feed };
+        Ok(Read { compared, repairs, hints, advertised })
     }
 
-    pub(super) fn normalize_feed(
+    fn normalize_feed(
         &self,
         source: &Source,
         configured: &Url,
@@ -413,7 +441,12 @@ impl Newsdesk {
             led_nowhere(&source, configured, &mut state);
         }
         let (failure, error) = match step {
-            Step::Next => return self.search_on(source, row, state, now).await,
+            Step::Next => {
+                // The search is no failure of the source, and its host is left alone all the same.
+                let limited = failure == Failure::TooMany;
+                let refused = Refused { bucket: Some(bucket), limited, retry_after };
+                return Refreshing { refused: Some(refused), ..self.search_on(source, row, state, now).await };
+            }
             Step::InVain => (Failure::NotAFeed, RefreshError::new(&source, Stage::Parse, search::NoFeed.into())),
             Step::Failure => (failure, RefreshError::new(&source, Stage::Fetch, cause.into())),
         };

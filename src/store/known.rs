@@ -13,18 +13,24 @@ use crate::normalize::identity::KeyHash;
 impl Store {
     /// What is known of the entries of one document, and whether it is the first of its source.
     pub async fn known(&self, source: i64, asked: Vec<Asked>) -> Result<(KnownEntries, bool), StoreError> {
-        self.read(move |db| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM entry WHERE source = ?1)
-                OR EXISTS (SELECT 1 FROM gone WHERE source = ?1)";
-            let any: bool = db.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
-            let known = if any { known(db, source, &asked)? } else { KnownEntries::default() };
-            // A folder or a feed that was empty at first has been read all the same.
-            let sql = "SELECT 1 FROM source WHERE id = ?1 AND last_read IS NOT NULL";
-            let read = any || db.prepare_cached(sql)?.exists([source])?;
-            Ok((known, !read))
-        })
-        .await
+        self.read(move |db| of_document(db, source, &asked)).await
     }
+
+    /// The same on this thread, for one that may wait for the disk.
+    pub fn known_now(&self, source: i64, asked: &[Asked]) -> Result<(KnownEntries, bool), StoreError> {
+        self.read_now(|db| of_document(db, source, asked))
+    }
+}
+
+fn of_document(db: &Connection, source: i64, asked: &[Asked]) -> Result<(KnownEntries, bool), StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM entry WHERE source = ?1)
+        OR EXISTS (SELECT 1 FROM gone WHERE source = ?1)";
+    let any: bool = db.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
+    let known = if any { known(db, source, asked)? } else { KnownEntries::default() };
+    // A folder or a feed that was empty at first has been read all the same.
+    let sql = "SELECT 1 FROM source WHERE id = ?1 AND last_read IS NOT NULL";
+    let read = any || db.prepare_cached(sql)?.exists([source])?;
+    Ok((known, !read))
 }
 
 fn known(db: &Connection, source: i64, asked: &[Asked]) -> Result<KnownEntries, StoreError> {
