@@ -19,21 +19,34 @@ const PRIME: u64 = 0x9E37_79B9_7F4A_7C15;
 pub fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::with_capacity((text.len() / 6).min(MOST_TOKENS));
     let mut word = Word::default();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if found.len() >= MOST_TOKENS {
-            return found;
-        }
-        match kind(c) {
-            Kind::Letter => word.push(c),
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&b) = bytes.get(at) {
+        // Nearly all of most texts is ASCII, which is read by bytes.
+        let (kind, c) = match ASCII.get(usize::from(b)) {
+            Some(kind) => (*kind, char::from(b)),
+            None => {
+                let Some(c) = text[at..].chars().next() else { break };
+                (beyond_ascii(c), c)
+            }
+        };
+        at += c.len_utf8();
+        match kind {
+            Kind::Letter => {
+                word.push(c);
+                continue;
+            }
             Kind::Alone => {
                 found.extend(word.end());
                 word.push(c);
                 found.extend(word.end());
             }
-            Kind::Ignored => {}
-            Kind::Point if word.ends_in_digit && chars.peek().is_some_and(char::is_ascii_digit) => {}
+            Kind::Ignored => continue,
+            Kind::Point if word.ends_in_digit && bytes.get(at).is_some_and(u8::is_ascii_digit) => continue,
             Kind::Point | Kind::Other => found.extend(word.end()),
+        }
+        if found.len() >= MOST_TOKENS {
+            return found;
         }
     }
     found.extend(word.end());
@@ -51,18 +64,18 @@ struct Word {
 impl Word {
     fn push(&mut self, c: char) {
         if c.is_ascii() {
-            self.add(c.to_ascii_lowercase());
+            self.add(c.to_ascii_lowercase(), c.is_ascii_digit());
         } else {
-            c.to_lowercase().for_each(|c| self.add(c));
+            c.to_lowercase().for_each(|c| self.add(c, c.is_numeric()));
         }
     }
 
-    fn add(&mut self, c: char) {
+    fn add(&mut self, c: char, is_number: bool) {
         let seed = if self.length == 0 { SEED } else { self.hash };
         self.hash = (seed ^ u64::from(c)).wrapping_mul(PRIME).rotate_left(29);
         self.length += 1;
-        self.ends_in_digit = c.is_numeric();
-        self.is_number |= self.ends_in_digit;
+        self.ends_in_digit = is_number;
+        self.is_number |= is_number;
     }
 
     fn end(&mut self) -> Option<Token> {
@@ -71,6 +84,7 @@ impl Word {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     Letter,
     /// A token of its own.
@@ -82,11 +96,24 @@ enum Kind {
     Other,
 }
 
-fn kind(c: char) -> Kind {
+const ASCII: [Kind; 128] = {
+    let mut kinds = [Kind::Other; 128];
+    let mut b: u8 = 0;
+    while b < 128 {
+        if b.is_ascii_alphanumeric() {
+            kinds[b as usize] = Kind::Letter;
+        }
+        b += 1;
+    }
+    kinds[b'.' as usize] = Kind::Point;
+    kinds[b',' as usize] = Kind::Point;
+    kinds[b'\'' as usize] = Kind::Ignored;
+    kinds
+};
+
+fn beyond_ascii(c: char) -> Kind {
     match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' => Kind::Letter,
-        '.' | ',' => Kind::Point,
-        '\'' | '’' | '‘' | 'ʼ' | '\u{AD}' | '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}' => Kind::Ignored,
+        '’' | '‘' | 'ʼ' | '\u{AD}' | '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}' => Kind::Ignored,
         '\u{300}'..='\u{36F}' => Kind::Ignored,
         _ if writes_no_spaces(c) && c.is_alphanumeric() => Kind::Alone,
         _ if c.is_alphanumeric() => Kind::Letter,

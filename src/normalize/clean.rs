@@ -30,10 +30,7 @@ pub fn html(markup: &str, base: Option<&Url>) -> Html {
     if memchr::memchr(b'<', markup.as_bytes()).is_none() {
         return plain(&xml::unescape(markup, &mut Default::default()));
     }
-    if !sanitize::is_bounded(markup) {
-        return plain(&strip(markup));
-    }
-    let safe = sanitize::sanitize(markup, base);
+    let Some(safe) = sanitize::sanitize(markup, base) else { return plain(&strip(markup)) };
     let trimmed = safe.trim();
     Html(if trimmed.len() == safe.len() { safe } else { trimmed.to_owned() })
 }
@@ -132,37 +129,46 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}'))
 }
 
-/// The words of a text with one space between them. By bytes, since nearly all of most texts is ASCII.
+/// The words of a text with one space between them. By bytes, since nearly all of most texts is ASCII, and in runs of
+/// words that stand so already.
 fn collapse(text: &str) -> String {
+    let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
-    let (mut at, mut word) = (0, None);
-    while let Some(&b) = text.as_bytes().get(at) {
+    // Where the run begins that is yet to be copied; `None`: between words.
+    let (mut at, mut run) = (0, None);
+    while let Some(&b) = bytes.get(at) {
+        // The space between two words.
+        let is_regular = b > b' ' && b.is_ascii() || b == b' ' && bytes.get(at + 1).is_some_and(u8::is_ascii_graphic);
+        if is_regular && run.is_some() {
+            at += 1;
+            continue;
+        }
         let (is_space, width) = if b.is_ascii() {
             (matches!(b, b' ' | b'\t'..=b'\r'), 1)
         } else {
             text[at..].chars().next().map_or((false, 1), |c| (c.is_whitespace(), c.len_utf8()))
         };
-        match word {
-            None if !is_space => word = Some(at),
+        match run {
+            None if !is_space => run = Some(at),
             Some(from) if is_space => {
-                push_word(&mut out, &text[from..at]);
-                word = None;
+                push_words(&mut out, &text[from..at]);
+                run = None;
             }
             _ => {}
         }
         at += width;
     }
-    if let Some(from) = word {
-        push_word(&mut out, &text[from..]);
+    if let Some(from) = run {
+        push_words(&mut out, &text[from..]);
     }
     out
 }
 
-fn push_word(out: &mut String, word: &str) {
+fn push_words(out: &mut String, words: &str) {
     if !out.is_empty() {
         out.push(' ');
     }
-    out.push_str(word);
+    out.push_str(words);
 }
 
 /// `&eacute;`, `&#233;`: would anything be resolved?
@@ -263,4 +269,18 @@ fn after_end<'a>(text: &'a str, name: &str) -> &'a str {
             .is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
     });
     end.map_or("", |at| after_tag(&text[at + 2..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn collapsed_are_the_words(text in "[ \t\n\r\u{A0}\u{3000}\u{1}ab<é]{0,40}") {
+            prop_assert_eq!(collapse(&text), text.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
 }

@@ -1,29 +1,44 @@
 //! Sanitize: HTML as anyone wrote it in, HTML out that is safe to show anywhere.
 //!
-//! `html5ever` reads the markup as a browser would, into a flat tree of our own; one walk writes out what is on the
-//! list of elements and attributes, everything else only as its text. Text and values are always escaped and nothing
-//! that is written holds raw text, so no second reading can see other elements than the first.
+//! What is on the list of elements and attributes is written out, everything else only as its text ([`policy`]). Text and
+//! values are always escaped and nothing that is written holds raw text, so no second reading can see other elements than
+//! the first. Markup that needs no repair is read in one pass ([`regular`]); for the rest `html5ever` reads it as a browser
+//! would, into a flat tree of our own, and one walk writes that. Both give the same.
 //!
 //! The parser's time grows with depth and with the attributes of one element: [`is_bounded`] is asked before.
+
+mod policy;
+mod regular;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
 use html5ever::tendril::TendrilSink;
 use html5ever::tokenizer::TokenizerOpts;
 use html5ever::tree_builder::TreeBuilderOpts;
-use html5ever::{Attribute, ParseOpts, QualName, local_name, ns};
+use html5ever::{ParseOpts, QualName, local_name, ns};
 use url::Url;
 
-use super::embed;
 use super::html_tree::{Data, Node, Tree};
+use policy::{Attribute, Fate, Policy};
 
 /// Elements inside each other; markup that is deeper is shown as its text.
 const MAX_DEPTH: usize = 256;
 /// Attributes of one element.
 const MAX_ATTRIBUTES: usize = 512;
 
-/// Safe HTML. Only for markup that [`is_bounded`].
-pub fn sanitize(markup: &str, base: Option<&Url>) -> String {
+/// Safe HTML. `None`: elements are too deep inside each other, or one has too many attributes.
+pub fn sanitize(markup: &str, base: Option<&Url>) -> Option<String> {
+    let policy = Policy { base };
+    if let Some(safe) = regular::sanitize(markup, &policy) {
+        debug_assert!(!is_bounded(markup) || safe == by_tree(markup, &policy), "the two readings of {markup:?} differ");
+        return Some(safe);
+    }
+    is_bounded(markup).then(|| by_tree(markup, &policy))
+}
+
+fn by_tree(markup: &str, policy: &Policy<'_>) -> String {
     let opts = ParseOpts {
         tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
         tokenizer: TokenizerOpts { discard_bom: false, ..TokenizerOpts::default() },
@@ -31,11 +46,11 @@ pub fn sanitize(markup: &str, base: Option<&Url>) -> String {
     let context = QualName::new(None, ns!(html), local_name!("body"));
     let tree = html5ever::parse_fragment(Tree::default(), opts, context, Vec::new(), false).one(markup);
     let nodes = tree.into_nodes();
-    Writer { nodes: &nodes, base, out: String::with_capacity(markup.len()) }.write()
+    Writer { nodes: &nodes, policy, open: Vec::new(), out: String::with_capacity(markup.len()) }.write()
 }
 
 /// Is the markup shallow enough, and free of floods of attributes? Linear; depth is rather over- than underestimated.
-pub fn is_bounded(markup: &str) -> bool {
+fn is_bounded(markup: &str) -> bool {
     let bytes = markup.as_bytes();
     let few = memchr::memchr_iter(b'<', bytes).take(MAX_DEPTH).count() < MAX_DEPTH;
     if few && bytes.len() < 4 * MAX_ATTRIBUTES {
@@ -125,20 +140,10 @@ fn ends_by_itself(name: &str) -> bool {
 /// Writes the tree; no recursion, whatever its depth.
 struct Writer<'a> {
     nodes: &'a [Node],
-    base: Option<&'a Url>,
+    policy: &'a Policy<'a>,
+    /// For each element that is open: has its tag been written?
+    open: Vec<bool>,
     out: String,
-}
-
-/// What becomes of an element.
-enum Fate {
-    /// Tag and content.
-    Keep,
-    /// Content only.
-    Unwrap,
-    /// Neither.
-    Drop,
-    /// It has been written already, as something else.
-    Replaced,
 }
 
 impl Writer<'_> {
@@ -148,14 +153,13 @@ impl Writer<'_> {
         let mut at = self.nodes[root].first_child;
         while let Some(id) = at {
             let node = &self.nodes[id];
-            let descend = self.open(node);
-            at = if descend && node.first_child.is_some() {
-                node.first_child
-            } else {
-                if descend {
-                    self.close(node);
+            at = match (self.begin(node), node.first_child) {
+                (true, Some(child)) => Some(child),
+                (true, None) => {
+                    self.end(node);
+                    self.after(id)
                 }
-                self.after(id)
+                (false, _) => self.after(id),
             };
         }
         self.out
@@ -171,12 +175,12 @@ impl Writer<'_> {
             if id == 0 {
                 return None;
             }
-            self.close(&self.nodes[id]);
+            self.end(&self.nodes[id]);
         }
     }
 
-    /// `true`: what is in the node is to be written too.
-    fn open(&mut self, node: &Node) -> bool {
+    /// `true`: it is open, and what is in it is to be written too.
+    fn begin(&mut self, node: &Node) -> bool {
         match &node.data {
             Data::Text(text) => {
                 if node.parent.is_some_and(|parent| self.nodes[parent].is_raw_text()) {
@@ -188,349 +192,68 @@ impl Writer<'_> {
                 }
                 false
             }
-            Data::Element { name, attributes } => match self.fate(name, attributes) {
-                Fate::Keep => true,
-                Fate::Unwrap => true,
-                Fate::Drop | Fate::Replaced => false,
-            },
+            Data::Element { name, attributes } => {
+                let attributes: Vec<Attribute<'_>> = attributes
+                    .iter()
+                    .map(|attribute| Attribute { name: &attribute.name.local, value: (&*attribute.value).into() })
+                    .collect();
+                let fate = self.policy.open(&name.local, name.ns == ns!(html), &attributes, &mut self.out);
+                if !matches!(fate, Fate::Drop) {
+                    self.open.push(matches!(fate, Fate::Keep));
+                }
+                !matches!(fate, Fate::Drop)
+            }
             Data::Other => false,
         }
     }
 
-    fn close(&mut self, node: &Node) {
-        let Data::Element { name, attributes } = &node.data else { return };
-        if is_kept(name, attributes, self.base) && !is_void(&name.local) {
-            self.out.push_str("</");
-            self.out.push_str(&name.local);
-            self.out.push('>');
+    fn end(&mut self, node: &Node) {
+        let Data::Element { name, .. } = &node.data else { return };
+        if self.open.pop() == Some(true) {
+            policy::close(&name.local, &mut self.out);
         }
     }
-
-    fn fate(&mut self, name: &QualName, attributes: &[Attribute]) -> Fate {
-        match &*name.local {
-            "script" | "style" | "template" | "applet" | "frameset" | "frame" => return Fate::Drop,
-            "iframe" | "embed" | "object" => return self.embedded(attributes),
-            "img" if is_tracking_pixel(attributes) => return Fate::Drop,
-            _ => {}
-        }
-        if !is_kept(name, attributes, self.base) {
-            return Fate::Unwrap;
-        }
-        self.out.push('<');
-        self.out.push_str(&name.local);
-        for attribute in attributes {
-            self.attribute(&name.local, attribute, attributes);
-        }
-        if matches!(&*name.local, "video" | "audio") {
-            self.out.push_str(" controls=\"\"");
-        }
-        self.out.push('>');
-        Fate::Keep
-    }
-
-    /// A player we know becomes a link to what it plays; the rest is passed over, save its text.
-    fn embedded(&mut self, attributes: &[Attribute]) -> Fate {
-        let source = ["src", "data", "data-src"].iter().find_map(|wanted| value(attributes, wanted));
-        let Some((page, player)) = source.and_then(|source| embed::page(&resolve(source, self.base, true)?)) else {
-            return Fate::Unwrap;
-        };
-        let title = value(attributes, "title").map(str::trim).filter(|title| !title.is_empty());
-        self.out.push_str("<a href=\"");
-        escape(&page, &mut self.out);
-        self.out.push_str("\">");
-        escape(title.unwrap_or(player), &mut self.out);
-        self.out.push_str("</a>");
-        Fate::Replaced
-    }
-
-    fn attribute(&mut self, element: &str, attribute: &Attribute, all: &[Attribute]) {
-        let name = &*attribute.name.local;
-        let value = &*attribute.value;
-        let kept = match (element, name) {
-            (_, "title" | "lang" | "dir") => Some(value.to_owned()),
-            ("a", "href") => resolve(value, self.base, false),
-            ("img", "src" | "data-src" | "data-lazy-src" | "data-original") => {
-                return self.image_source(name, all);
-            }
-            ("video" | "audio" | "source" | "track", "src") | ("video", "poster") => resolve(value, self.base, true),
-            ("blockquote" | "q" | "ins" | "del", "cite") => resolve(value, self.base, false),
-            ("img" | "source", "srcset") => srcset(value, self.base),
-            ("img", "alt") => Some(value.to_owned()),
-            ("img" | "video" | "source" | "td" | "th" | "col" | "table", "width" | "height") => number(value),
-            ("source" | "a", "type") | ("source", "media") | ("img" | "source", "sizes") => Some(value.to_owned()),
-            ("a", "hreflang") => Some(value.to_owned()),
-            ("track", "kind" | "srclang" | "label") => Some(value.to_owned()),
-            ("td" | "th", "colspan" | "rowspan") | ("col" | "colgroup", "span") | ("ol", "start") | ("li", "value") => {
-                number(value)
-            }
-            ("td" | "th", "headers" | "scope" | "align") => Some(value.to_owned()),
-            ("ol", "type" | "reversed") | ("details", "open") => Some(value.to_owned()),
-            ("time" | "ins" | "del", "datetime") | ("data", "value") => Some(value.to_owned()),
-            _ => None,
-        };
-        if let Some(kept) = kept {
-            self.push_attribute(name, &kept);
-        }
-    }
-
-    /// An image that is loaded late has a stand-in for `src`, and its own address elsewhere.
-    fn image_source(&mut self, name: &str, all: &[Attribute]) {
-        let chosen = image_attribute(all);
-        if chosen.is_some_and(|chosen| &*chosen.name.local == name)
-            && let Some(url) = chosen.and_then(|chosen| resolve(&chosen.value, self.base, true))
-        {
-            self.push_attribute("src", &url);
-        }
-    }
-
-    fn push_attribute(&mut self, name: &str, value: &str) {
-        self.out.push(' ');
-        self.out.push_str(name);
-        self.out.push_str("=\"");
-        escape(value, &mut self.out);
-        self.out.push('"');
-    }
-}
-
-/// Does the element's own tag go out? The same answer for its start and its end.
-fn is_kept(name: &QualName, attributes: &[Attribute], base: Option<&Url>) -> bool {
-    name.ns == ns!(html)
-        && match &*name.local {
-            "a" => value(attributes, "href").is_some_and(|href| resolve(href, base, false).is_some()),
-            "img" => {
-                let addressed = |attribute: &Attribute| resolve(&attribute.value, base, true).is_some();
-                image_attribute(attributes).is_some_and(addressed) || value(attributes, "srcset").is_some()
-            }
-            // Without an attribute it says nothing.
-            "span" => attributes.iter().any(|attribute| matches!(&*attribute.name.local, "title" | "lang" | "dir")),
-            local => is_allowed(local),
-        }
-}
-
-fn is_allowed(name: &str) -> bool {
-    matches!(
-        name,
-        "abbr"
-            | "acronym"
-            | "address"
-            | "article"
-            | "aside"
-            | "audio"
-            | "b"
-            | "bdi"
-            | "bdo"
-            | "big"
-            | "blockquote"
-            | "br"
-            | "caption"
-            | "center"
-            | "cite"
-            | "code"
-            | "col"
-            | "colgroup"
-            | "data"
-            | "dd"
-            | "del"
-            | "details"
-            | "dfn"
-            | "dir"
-            | "div"
-            | "dl"
-            | "dt"
-            | "em"
-            | "figcaption"
-            | "figure"
-            | "footer"
-            | "h1"
-            | "h2"
-            | "h3"
-            | "h4"
-            | "h5"
-            | "h6"
-            | "header"
-            | "hgroup"
-            | "hr"
-            | "i"
-            | "ins"
-            | "kbd"
-            | "li"
-            | "main"
-            | "mark"
-            | "menu"
-            | "nav"
-            | "ol"
-            | "p"
-            | "picture"
-            | "pre"
-            | "q"
-            | "rp"
-            | "rt"
-            | "ruby"
-            | "s"
-            | "samp"
-            | "section"
-            | "small"
-            | "source"
-            | "strike"
-            | "strong"
-            | "sub"
-            | "summary"
-            | "sup"
-            | "table"
-            | "tbody"
-            | "td"
-            | "tfoot"
-            | "th"
-            | "thead"
-            | "time"
-            | "tr"
-            | "track"
-            | "tt"
-            | "u"
-            | "ul"
-            | "var"
-            | "video"
-            | "wbr"
-    )
-}
-
-fn is_void(name: &str) -> bool {
-    matches!(name, "br" | "col" | "hr" | "img" | "source" | "track" | "wbr")
-}
-
-fn value<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
-    attributes.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| &*attribute.value)
-}
-
-/// The attribute that holds an image's address: `src`, unless that is a stand-in.
-fn image_attribute(attributes: &[Attribute]) -> Option<&Attribute> {
-    let find = |name: &str| {
-        let named = attributes.iter().find(|attribute| &*attribute.name.local == name);
-        named.filter(|attribute| !attribute.value.trim().is_empty() && !starts_with(attribute.value.trim(), "data:"))
-    };
-    ["src", "data-src", "data-lazy-src", "data-original"].iter().find_map(|name| find(name))
-}
-
-/// An image that nobody is meant to see: at most one pixel in both directions, or hidden.
-fn is_tracking_pixel(attributes: &[Attribute]) -> bool {
-    let tiny = |name: &str| {
-        value(attributes, name).is_some_and(|value| matches!(value.trim().trim_end_matches("px"), "0" | "1"))
-    };
-    if tiny("width") && tiny("height") {
-        return true;
-    }
-    value(attributes, "style").is_some_and(|style| {
-        let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-        let says = |wanted: &[&str]| style.split(';').any(|rule| wanted.contains(&rule.trim_end_matches("!important")));
-        says(&["display:none"])
-            || says(&["width:1px", "width:0", "width:0px"]) && says(&["height:1px", "height:0", "height:0px"])
-    })
-}
-
-/// The address, absolute if there is a base, if its scheme is harmless. `loads`: it is fetched without a click.
-fn resolve(address: &str, base: Option<&Url>, loads: bool) -> Option<String> {
-    let address = address.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-    if is_plain_http(address) {
-        return Some(address.to_owned());
-    }
-    let parsed = match base {
-        Some(base) => base.join(address),
-        None => Url::parse(address),
-    };
-    match parsed {
-        Ok(url) => {
-            let harmless = match url.scheme() {
-                "http" | "https" => true,
-                "mailto" | "tel" | "ftp" | "magnet" | "xmpp" | "irc" | "ircs" | "sms" | "geo" | "news" | "nntp"
-                | "gemini" | "gopher" | "webcal" | "feed" | "sip" | "matrix" => !loads,
-                _ => false,
-            };
-            harmless.then(|| url.into())
-        }
-        Err(url::ParseError::RelativeUrlWithoutBase) if !address.is_empty() => match address.strip_prefix("//") {
-            Some(rest) => Some(format!("https://{rest}")),
-            None => Some(address.to_owned()),
-        },
-        Err(_) => None,
-    }
-}
-
-/// An absolute address in nothing but the usual characters needs no parser.
-fn is_plain_http(address: &str) -> bool {
-    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        rest.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-            && rest.bytes().all(|b| {
-                b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
-            })
-    })
-}
-
-/// `srcset` with every address resolved (HTML, 4.8.4.2.1); candidates that cannot be are left out.
-fn srcset(value: &str, base: Option<&Url>) -> Option<String> {
-    let mut out = String::new();
-    let mut rest = value;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
-        if rest.is_empty() {
-            break;
-        }
-        let end = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
-        let (address, after) = rest.split_at(end);
-        let (address, descriptor) = match address.strip_suffix(',') {
-            Some(address) => {
-                rest = after;
-                (address.trim_end_matches(','), "")
-            }
-            None => {
-                let (descriptor, after) = after.split_once(',').unwrap_or((after, ""));
-                rest = after;
-                (address, descriptor.trim())
-            }
-        };
-        if let Some(url) = resolve(address, base, true) {
-            let separator = if out.is_empty() { "" } else { ", " };
-            out.push_str(separator);
-            // A comma at its end would be taken for the separator.
-            out.push_str(&url.replace(',', "%2C"));
-            if !descriptor.is_empty() {
-                out.push(' ');
-                out.push_str(descriptor);
-            }
-        }
-    }
-    (!out.is_empty()).then_some(out)
-}
-
-fn number(value: &str) -> Option<String> {
-    let value = value.trim();
-    let digits = value.trim_end_matches("px").trim_end_matches('%');
-    let is_number = !digits.is_empty() && digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| value.trim_end_matches("px").to_owned())
-}
-
-fn starts_with(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
 /// Text or an attribute's value, escaped, without what XML forbids.
 pub fn escape(text: &str, out: &mut String) {
+    /// Bytes that may not stay as they are.
+    const SPECIAL: [bool; 256] = {
+        let mut special = [false; 256];
+        let mut b = 0;
+        while b < 0x20 {
+            special[b] = !matches!(b as u8, b'\t' | b'\n' | b'\r');
+            b += 1;
+        }
+        special[b'&' as usize] = true;
+        special[b'<' as usize] = true;
+        special[b'>' as usize] = true;
+        special[b'"' as usize] = true;
+        special[0xEF] = true;
+        special
+    };
     let bytes = text.as_bytes();
-    let mut copied = 0;
-    for (at, &b) in bytes.iter().enumerate() {
+    let (mut copied, mut at) = (0, 0);
+    while let Some(offset) = bytes[at..].iter().position(|b| SPECIAL[usize::from(*b)]) {
+        at += offset;
+        let b = bytes[at];
         let replacement = match b {
             b'&' => "&amp;",
             b'<' => "&lt;",
             b'>' => "&gt;",
             b'"' => "&quot;",
-            0..0x20 if !matches!(b, b'\t' | b'\n' | b'\r') => "",
             // U+FFFE and U+FFFF.
             0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => "\u{FFFD}",
-            _ => continue,
+            0xEF => {
+                at += 1;
+                continue;
+            }
+            _ => "",
         };
         out.push_str(&text[copied..at]);
         out.push_str(replacement);
-        copied = if b == 0xEF { at + 3 } else { at + 1 };
+        at += if b == 0xEF { 3 } else { 1 };
+        copied = at;
     }
     out.push_str(&text[copied..]);
 }

@@ -475,7 +475,7 @@ fn reference(text: &str) -> Option<(usize, Resolved)> {
 }
 
 /// An HTML entity by its name with the semicolon.
-fn html_entity(name: &str) -> Option<(char, Option<char>)> {
+pub fn html_entity(name: &str) -> Option<(char, Option<char>)> {
     let lookup = |name: &str| NAMED_ENTITIES.get(name).copied().filter(|&(first, _)| first != 0);
     let (first, second) = lookup(name)?;
     Some((char::from_u32(first)?, char::from_u32(second).filter(|_| second != 0)))
