@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::full_text;
-use super::refresh::Refused;
+use super::refresh::{Asks, Refused};
 use crate::config::Settings;
 use crate::fetch::http::Way;
 use crate::model::Time;
@@ -98,12 +98,15 @@ impl Polls {
         self.ways.insert(source.to_owned(), ways);
     }
 
-    /// The bucket of the URL that is really asked, and that of the configured one.
-    pub fn asks(&mut self, source: &str, bucket: &str, configured: &str) {
-        if bucket == configured {
-            self.hosts.remove(source);
-        } else if self.hosts.get(source).is_none_or(|known| **known != *bucket) {
-            self.hosts.insert(source.to_owned(), bucket.into());
+    /// The bucket of the URL that is really asked.
+    pub fn asks(&mut self, source: &str, asks: &Asks) {
+        match asks {
+            Asks::Configured => drop(self.hosts.remove(source)),
+            Asks::Other(bucket) => {
+                if self.hosts.get(source).is_none_or(|known| **known != **bucket) {
+                    self.hosts.insert(source.to_owned(), bucket.as_str().into());
+                }
+            }
         }
     }
 

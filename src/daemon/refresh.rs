@@ -71,8 +71,8 @@ pub struct Refreshing {
     pub result: Result<Done, RefreshError>,
     /// When it is asked next, and why.
     pub next: NextPoll,
-    /// The host that is asked next time; `None` for folders.
-    pub bucket: Option<String>,
+    /// Whom the next poll asks; `None`: whom it would have asked, or it is a folder.
+    pub asks: Option<Asks>,
     /// What the queue of hosts has to know of a failure.
     pub refused: Option<Refused>,
     /// Files are still being written: look again so soon.
@@ -81,6 +81,15 @@ pub struct Refreshing {
     pub searching: bool,
     /// A redirect leads to another host, which is asked in its turn: nothing has come of it yet.
     pub way: Option<Way>,
+}
+
+/// Which host a poll asks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// That of the configured address.
+    Configured,
+    /// The bucket of another one, which was found or moved to.
+    Other(String),
 }
 
 /// A host that did not answer as it should.
@@ -95,12 +104,11 @@ pub struct Refused {
 
 impl Refreshing {
     pub(super) fn ended(source: Arc<Source>, result: Result<Done, RefreshError>, next: NextPoll) -> Refreshing {
-        Refreshing { source, result, next, bucket: None, refused: None, again: None, searching: false, way: None }
+        Refreshing { source, result, next, asks: None, refused: None, again: None, searching: false, way: None }
     }
 
-    /// Whom the next poll asks.
-    fn asking(self, bucket: Option<String>) -> Refreshing {
-        Refreshing { bucket, ..self }
+    fn asking(self, asks: Option<Asks>) -> Refreshing {
+        Refreshing { asks, ..self }
     }
 }
 
@@ -187,14 +195,16 @@ pub struct Wish {
     pub host_refused: Option<Time>,
     /// Where redirects have led it already.
     pub way: Option<Way>,
+    /// What the store knows of it, where it has been asked already.
+    pub state: Option<SourceState>,
 }
 
 impl Newsdesk {
     /// Refresh one source and write down how it went. Never fails as a whole: what went wrong is part of the answer.
-    pub async fn refresh(&self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish) -> Refreshing {
+    pub async fn refresh(&self, source: Arc<Source>, change: Option<FolderChanged>, mut wish: Wish) -> Refreshing {
         let now = super::now();
         let row = self.row(&source.name);
-        let mut state = match self.store.state(row) {
+        let mut state = match wish.state.take().map_or_else(|| self.store.state(row), Ok) {
             Ok(state) => state,
             Err(cause) => return self.store_failed(source, cause.into(), now),
         };
@@ -325,12 +335,12 @@ impl Newsdesk {
         }
         self.push_offered(&source, state.advertised.as_ref());
         let next = self.well(&source, &mut state, &words, now);
-        let bucket = asked_next(&source, &state);
+        let asks = asked_next(&source, &state);
         let refresh = compared.refresh(&source, row, state, now);
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => {
                 let done = Done { applied, words, warnings, ..Done::default() };
-                Refreshing::ended(source, Ok(done), next).asking(bucket)
+                Refreshing::ended(source, Ok(done), next).asking(asks)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
@@ -412,11 +422,11 @@ impl Newsdesk {
     ) -> Refreshing {
         state.poll.record(&outcome, now);
         let next = self.well(&source, &mut state, words, now);
-        let bucket = asked_next(&source, &state);
+        let asks = asked_next(&source, &state);
         match self.store.record_poll(row, state).await {
             Ok(()) => {
                 let done = Done { words: words.to_owned(), ..Done::default() };
-                Refreshing::ended(source, Ok(done), next).asking(bucket)
+                Refreshing::ended(source, Ok(done), next).asking(asks)
             }
             Err(cause) => self.store_failed(source, cause.into(), now),
         }
@@ -482,11 +492,11 @@ impl Newsdesk {
         state.outcome = words.clone();
         state.trouble = Some(Trouble { stage: error.stage.to_string(), cause: words, since });
         let next = self.next(&source, &mut state, now);
-        let bucket = asked_next(&source, &state);
+        let asks = asked_next(&source, &state);
         if let Err(cause) = self.store.record_poll(row, state).await {
             return self.store_failed(source, cause.into(), now);
         }
-        Refreshing { refused, ..Refreshing::ended(source, Err(error), next).asking(bucket) }
+        Refreshing { refused, ..Refreshing::ended(source, Err(error), next).asking(asks) }
     }
 
     /// The store would not give or take: nothing was written, so the same is asked again soon.
@@ -561,11 +571,11 @@ fn print_of(words: &str) -> String {
 }
 
 /// The host of a feed's next poll.
-fn asked_next(source: &Source, state: &SourceState) -> Option<String> {
-    match &source.place {
-        Place::Feed(configured) => Some(queue::bucket(state.poll.ask(configured))),
-        Place::Folder(_) => None,
-    }
+pub(super) fn asked_next(source: &Source, state: &SourceState) -> Option<Asks> {
+    let Place::Feed(configured) = &source.place else { return None };
+    let asked = state.poll.ask(configured);
+    // Nearly always, and then no host has to be looked up.
+    Some(if asked == configured { Asks::Configured } else { Asks::Other(queue::bucket(asked)) })
 }
 
 /// A poll succeeded through these redirects: a permanent one that has proved itself is told once.

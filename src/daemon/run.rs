@@ -23,7 +23,7 @@ use super::control::{Ask, SourceReport, UpdateReport};
 use super::dirty::Dirty;
 use super::polls::{Polls, Start};
 use super::push::Pushed;
-use super::refresh::{Done, Refreshing, Wish};
+use super::refresh::{Asks, Done, Refreshing, Wish, asked_next};
 use super::work::on_disk;
 use super::{LastRun, Newsdesk, StartError, full_text, reload};
 use crate::config::settings::{Place, Source};
@@ -42,6 +42,8 @@ use waiting::Waiting;
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// So many refreshes that have finished are taken at once, before anything else is looked at.
+const MOST_TOGETHER: usize = 64;
 /// What is under way when the word to stop comes gets this long; what it brought is published then, within ten seconds
 /// of the word in all.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -119,7 +121,7 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
         tokio::select! {
             biased;
             () = stopped(&mut events.stop) => break,
-            Some(finished) = state.running.join_next_with_id() => state.finished(finished),
+            Some(finished) = state.running.join_next_with_id() => state.finished_together(finished),
             Some(turn) = state.reading.turns.join_next() => state.pages_read(turn),
             published = published(&mut state.publishing) => state.published(published),
             came = reloading::came(&mut state.reload) => state.reload_came(came, &mut serving),
@@ -172,7 +174,7 @@ async fn refresh_once(
             biased;
             report = &mut answer => break report.unwrap_or_default(),
             () = stopped(&mut stop) => break UpdateReport { trouble: Some("interrupted".to_owned()), ..UpdateReport::default() },
-            Some(finished) = state.running.join_next_with_id() => state.finished(finished),
+            Some(finished) = state.running.join_next_with_id() => state.finished_together(finished),
             Some(turn) = state.reading.turns.join_next() => state.pages_read(turn),
             published = published(&mut state.publishing) => state.published(published),
             () = sleep_until(wake) => {}
@@ -294,9 +296,9 @@ impl Loop {
     fn schedule(&mut self, source: &Source, state: Option<&SourceState>, now: Time) {
         match &source.place {
             Place::Folder(_) => self.start_folder(&source.name, None),
-            Place::Feed(url) => {
-                let asked = state.map_or(url, |state| state.poll.ask(url));
-                self.polls.asks(&source.name, &queue::bucket(asked), &queue::bucket(url));
+            Place::Feed(_) => {
+                let asks = state.and_then(|state| asked_next(source, state)).unwrap_or(Asks::Configured);
+                self.polls.asks(&source.name, &asks);
                 let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
                 let (cadence, bounds) = reloading::pace(&self.newsdesk, source);
                 let paced_by = state.and_then(|state| state.poll.paced_by);
@@ -329,6 +331,7 @@ impl Loop {
         }
         // A second between two requests is a whole one.
         let (now, clock) = (wall(), Instant::now());
+        let mut starting = Vec::new();
         while let Some(Start { source, host_refused, mut ways }) =
             self.polls.start(now, clock, |source| self.failing.contains_key(source))
         {
@@ -340,11 +343,23 @@ impl Loop {
             if self.waits_for_push(&source) {
                 continue;
             }
-            let wish = Wish { host_refused, way: ways.pop(), ..Wish::default() };
-            self.spawn(source, None, wish, Duration::ZERO);
+            starting.push((source, Wish { host_refused, way: ways.pop(), ..Wish::default() }));
         }
+        self.ask_at_once(starting);
         if self.publication_due().is_some_and(|due| due <= Instant::now()) {
             self.start_publication();
+        }
+    }
+
+    /// Polls that start together have their states read together.
+    fn ask_at_once(&mut self, mut starting: Vec<(Arc<Source>, Wish)>) {
+        let rows: Vec<i64> = starting.iter().map(|(source, _)| self.newsdesk.row(&source.name)).collect();
+        // Where that fails each asks for its own, and says why it cannot have it.
+        if let Ok(states) = self.newsdesk.store.states_of(&rows) {
+            starting.iter_mut().zip(states).for_each(|((_, wish), state)| wish.state = Some(state));
+        }
+        for (source, wish) in starting {
+            self.spawn(source, None, wish, Duration::ZERO);
         }
     }
 
@@ -362,6 +377,15 @@ impl Loop {
         });
         self.tasks
             .insert(task.id(), Task { source: name, generation: self.reload.generation, abort: task, pushed: false });
+    }
+
+    /// This one, and those that have finished with it: writes share a commit.
+    fn finished_together(&mut self, first: Result<(Id, Refreshing), JoinError>) {
+        self.finished(first);
+        for _ in 1..MOST_TOGETHER {
+            let Some(next) = self.running.try_join_next_with_id() else { return };
+            self.finished(next);
+        }
     }
 
     fn finished(&mut self, finished: Result<(Id, Refreshing), JoinError>) {
@@ -391,8 +415,8 @@ impl Loop {
             self.polls.go_on(&source.name, vec![way], wall());
             return self.start_pushes();
         }
-        if let (Some(bucket), Place::Feed(url)) = (&refreshing.bucket, &source.place) {
-            self.polls.asks(&source.name, bucket, &queue::bucket(url));
+        if let Some(asks) = &refreshing.asks {
+            self.polls.asks(&source.name, asks);
         }
         self.push(&source, refreshing.next.at.max(now));
         self.start_pushes();

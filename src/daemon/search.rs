@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Newsdesk;
 use super::clock::wall;
-use super::refresh::{Done, Refreshing};
+use super::refresh::{Done, Refreshing, asked_next};
 use super::work::blocking;
 use crate::config::settings::{FetchSettings, Place, Source, without_secrets};
 use crate::fetch::http::{Answer, Document, Door, FetchError, Request, Way};
@@ -80,10 +80,7 @@ impl Newsdesk {
         mut state: SourceState,
         now: Time,
     ) -> Refreshing {
-        let bucket = match &source.place {
-            Place::Feed(url) => Some(queue::bucket(state.poll.ask(url))),
-            Place::Folder(_) => None,
-        };
+        let asks = asked_next(&source, &state);
         let seconds = self.settings.fetch.host_interval.as_millis().div_ceil(1000);
         let wait = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(1));
         let next = NextPoll { at: now + wait, reason: "the page's feed is looked for".to_owned() };
@@ -95,7 +92,7 @@ impl Newsdesk {
             return self.store_failed(source, cause.into(), now);
         }
         let done = Done { words, ..Done::default() };
-        Refreshing { bucket, searching: true, ..Refreshing::ended(source, Ok(done), next) }
+        Refreshing { asks, searching: true, ..Refreshing::ended(source, Ok(done), next) }
     }
 }
 

@@ -34,6 +34,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
         match kind {
             Kind::Letter => {
                 word.push(c);
+                at += word.push_ascii(&bytes[at..]);
                 continue;
             }
             Kind::Alone => {
@@ -62,6 +63,20 @@ struct Word {
 }
 
 impl Word {
+    /// As many letters and digits of ASCII as follow; how many.
+    fn push_ascii(&mut self, bytes: &[u8]) -> usize {
+        let (mut hash, mut length) = (self.hash, 0);
+        for b in bytes.iter().take_while(|b| b.is_ascii_alphanumeric()) {
+            hash = mixed(hash, u64::from(b.to_ascii_lowercase()));
+            length += 1;
+            self.ends_in_digit = b.is_ascii_digit();
+            self.is_number |= self.ends_in_digit;
+        }
+        self.hash = hash;
+        self.length += length;
+        length
+    }
+
     fn push(&mut self, c: char) {
         if c.is_ascii() {
             self.add(c.to_ascii_lowercase(), c.is_ascii_digit());
@@ -72,7 +87,7 @@ impl Word {
 
     fn add(&mut self, c: char, is_number: bool) {
         let seed = if self.length == 0 { SEED } else { self.hash };
-        self.hash = (seed ^ u64::from(c)).wrapping_mul(PRIME).rotate_left(29);
+        self.hash = mixed(seed, u64::from(c));
         self.length += 1;
         self.ends_in_digit = is_number;
         self.is_number |= is_number;
@@ -82,6 +97,10 @@ impl Word {
         let word = std::mem::take(self);
         (word.length > 0).then_some(Token { hash: word.hash, is_number: word.is_number })
     }
+}
+
+fn mixed(hash: u64, c: u64) -> u64 {
+    (hash ^ c).wrapping_mul(PRIME).rotate_left(29)
 }
 
 #[derive(Clone, Copy)]

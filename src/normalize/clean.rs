@@ -137,11 +137,15 @@ fn collapse(text: &str) -> String {
     // Where the run begins that is yet to be copied; `None`: between words.
     let (mut at, mut run) = (0, None);
     while let Some(&b) = bytes.get(at) {
-        // The space between two words.
-        let is_regular = b > b' ' && b.is_ascii() || b == b' ' && bytes.get(at + 1).is_some_and(u8::is_ascii_graphic);
-        if is_regular && run.is_some() {
-            at += 1;
-            continue;
+        if run.is_some() {
+            let word = bytes[at..].iter().take_while(|b| b.is_ascii_graphic()).count();
+            // The space between two words.
+            let is_regular =
+                bytes.get(at + word) == Some(&b' ') && bytes.get(at + word + 1).is_some_and(u8::is_ascii_graphic);
+            if word > 0 || is_regular {
+                at += word + usize::from(is_regular);
+                continue;
+            }
         }
         let (is_space, width) = if b.is_ascii() {
             (matches!(b, b' ' | b'\t'..=b'\r'), 1)

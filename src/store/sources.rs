@@ -131,9 +131,22 @@ impl Store {
     /// What is kept about the polls of one source.
     pub fn state(&self, row: i64) -> Result<SourceState, StoreError> {
         self.read_now(|db| {
-            let state: String =
-                db.prepare_cached("SELECT state FROM source WHERE id = ?1")?.query_row([row], |row| row.get(0))?;
-            parse_state(&state)
+            let mut statement = db.prepare_cached("SELECT state FROM source WHERE id = ?1")?;
+            statement.query_row([row], |row| Ok(parse_state(row.get_ref(0)?.as_str()?)))?
+        })
+    }
+
+    /// The same of several sources, in the order asked.
+    pub fn states_of(&self, rows: &[i64]) -> Result<Vec<SourceState>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read_now(|db| {
+            let _one_view = db.unchecked_transaction()?;
+            let mut statement = db.prepare_cached("SELECT state FROM source WHERE id = ?1")?;
+            rows.iter()
+                .map(|row| statement.query_row([row], |row| Ok(parse_state(row.get_ref(0)?.as_str()?)))?)
+                .collect()
         })
     }
 
