@@ -121,7 +121,7 @@ async fn serve(newsdesk: Newsdesk, mut events: Events, mut serving: impl Serving
         tokio::select! {
             biased;
             () = stopped(&mut events.stop) => break,
-            Some(finished) = state.running.join_next_with_id() => state.finished_together(finished),
+            Some(finished) = state.running.join_next_with_id() => state.finished_together(finished).await,
             Some(turn) = state.reading.turns.join_next() => state.pages_read(turn),
             published = published(&mut state.publishing) => state.published(published),
             came = reloading::came(&mut state.reload) => state.reload_came(came, &mut serving),
@@ -174,7 +174,7 @@ async fn refresh_once(
             biased;
             report = &mut answer => break report.unwrap_or_default(),
             () = stopped(&mut stop) => break UpdateReport { trouble: Some("interrupted".to_owned()), ..UpdateReport::default() },
-            Some(finished) = state.running.join_next_with_id() => state.finished_together(finished),
+            Some(finished) = state.running.join_next_with_id() => state.finished_together(finished).await,
             Some(turn) = state.reading.turns.join_next() => state.pages_read(turn),
             published = published(&mut state.publishing) => state.published(published),
             () = sleep_until(wake) => {}
@@ -380,8 +380,10 @@ impl Loop {
     }
 
     /// This one, and those that have finished with it: writes share a commit.
-    fn finished_together(&mut self, first: Result<(Id, Refreshing), JoinError>) {
+    async fn finished_together(&mut self, first: Result<(Id, Refreshing), JoinError>) {
         self.finished(first);
+        // The others have been told, too, and have only to come to their end.
+        tokio::task::yield_now().await;
         for _ in 1..MOST_TOGETHER {
             let Some(next) = self.running.try_join_next_with_id() else { return };
             self.finished(next);

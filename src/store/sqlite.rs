@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
@@ -98,9 +99,10 @@ impl Store {
         connection.pragma_update(None, "temp_store", "memory")?;
         let writes = Arc::new(Queue::default());
         let taken = writes.clone();
+        let runtime = Handle::try_current().ok();
         let thread = thread::Builder::new()
             .name("store".into())
-            .spawn(move || write(&connection, &taken))
+            .spawn(move || write(&connection, &taken, runtime.as_ref()))
             .map_err(|cause| open(cause.into()))?;
         Store::new(path, Some(writes), Some(thread), Some(lock))
     }
@@ -347,7 +349,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// The writing thread: take what waits, carry it out, commit once, tell everyone.
-fn write(connection: &Connection, writes: &Queue) {
+fn write(connection: &Connection, writes: &Queue, runtime: Option<&Handle>) {
     // Whatever ends this thread, nobody waits for it any more.
     let _end = Ending(writes);
     while writes.wait() {
@@ -361,7 +363,7 @@ fn write(connection: &Connection, writes: &Queue) {
             together.push(work);
         }
         if well && commit(connection).is_ok() {
-            together.into_iter().for_each(|work| work.finish(Ok(())));
+            tell(together, runtime);
             continue;
         }
         undo(connection);
@@ -373,6 +375,16 @@ fn write(connection: &Connection, writes: &Queue) {
     }
     // So that what is left on the disk is one file; nothing is lost if this fails.
     let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/// What was committed is told to all who wait: by one of their own threads, which needs no waking for each.
+fn tell(together: Vec<Box<dyn Work>>, runtime: Option<&Handle>) {
+    let several = together.len() > 1;
+    let tell = move || together.into_iter().for_each(|work| work.finish(Ok(())));
+    match runtime.filter(|_| several) {
+        Some(runtime) => drop(runtime.spawn(async move { tell() })),
+        None => tell(),
+    }
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {
