@@ -423,7 +423,8 @@ impl Loop {
         self.push(&source, refreshing.next.at.max(now));
         self.start_pushes();
         if refreshing.searching {
-            return;
+            // The search may go on with a host that is to be left alone.
+            return self.answer_parked();
         }
         let failed = self.failing.contains_key(&source.name);
         self.note(&refreshing);

@@ -63,6 +63,7 @@ impl Default for Queue {
 impl Queue {
     /// Put it at the end, once there is room; `patient`: it may wait a moment for others. Refused after the end.
     pub async fn put(&self, work: Box<dyn Work>, patient: bool) -> Result<(), StoreError> {
+        // Never closed: whoever waits for room gets it when others are written, and is told then.
         let room = self.room.acquire().await.map_err(|_| StoreError::Closed)?;
         let mut waiting = self.lock();
         if waiting.closed {
@@ -118,7 +119,6 @@ impl Queue {
     /// Take no more; what waits is still written.
     pub fn close(&self) {
         self.lock().closed = true;
-        self.room.close();
         self.woken.notify_one();
     }
 

@@ -337,3 +337,28 @@ fn moved(db: &Connection, source: i64) -> Result<(), StoreError> {
     let state = SourceState { validators: Default::default(), body_hash: None, next_poll: None, ..state };
     write_state(db, source, &state, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_earlier_versions_are_read() {
+        let before = r#"{"validators":{"etag":"\"a\"","of":"http://e.example/feed"},"body_hash":"64aa 1","body_bytes":63170,
+            "poll":{"last_try":"2026-11-28T11:17:01Z","last_success":"2026-11-28T11:17:01Z","failures":0,"last_failure":null,
+            "frozen":false,"frozen_since":null,"frozen_times":0,"gone_since":null,"gone_times":0,"limited_at":null,
+            "limited_times":0,"parked_until":null,"hints":{"ttl_minutes":60,"skip_hours":[],"skip_days":[],
+            "update_minutes":null},"freshness":{"max_age":null,"age":{"secs":0,"nanos":0},"expires":null},
+            "seen":["2026-11-28T11:16:14Z"],"found":{"configured":"http://e.example/feed","is_feed":true,"tries":0},
+            "moved":{"configured":"http://e.example/feed","adopted":null,"chain":[],"agreed":0,"failed":0},"paced_by":7},
+            "next_poll":"2026-11-28T12:21:31Z","next_reason":"in 1 h","last_try":"2026-11-28T11:17:01Z",
+            "last_success":"2026-11-28T11:17:01Z","http_status":304,"outcome":"304 not modified","trouble":null,"repairs":[]}"#;
+        let state = parse_state(before).unwrap();
+        assert_eq!(state.next_poll, "2026-11-28T12:21:31Z".parse().ok());
+        assert_eq!((state.poll.seen.len(), state.poll.hints.ttl_minutes, state.http_status), (1, Some(60), Some(304)));
+        let now = serde_json::to_string(&state).unwrap();
+        assert!(now.len() < 560, "{now}");
+        assert_eq!(parse_state(&now).unwrap(), state);
+        assert_eq!(serde_json::to_string(&SourceState::default()).unwrap(), "{}");
+    }
+}

@@ -19,7 +19,7 @@ use super::StoreError;
 use super::queue::{Ending, MOST_IN_A_COMMIT, Queue, Work};
 use super::stories::SharedIndex;
 
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_entries.sql"),
     include_str!("migrations/0002_websub.sql"),
     include_str!("migrations/0003_withdrawal.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0010_packed_once.sql"),
     include_str!("migrations/0011_file_repairs.sql"),
     include_str!("migrations/0012_made.sql"),
+    include_str!("migrations/0013_short_states.sql"),
 ];
 const READERS: usize = 4;
 /// Statements that a connection keeps prepared: more than there are.
@@ -97,6 +98,8 @@ impl Store {
         // A statement that may fail half-way keeps the pages that it changes, to undo them: few, and cheaper than a file.
         // Only now: what a migration sorts may be large.
         connection.pragma_update(None, "temp_store", "memory")?;
+        // Before the writing thread begins, which would not end if this failed.
+        let reader = reader(path)?;
         let writes = Arc::new(Queue::default());
         let taken = writes.clone();
         let runtime = Handle::try_current().ok();
@@ -104,24 +107,24 @@ impl Store {
             .name("store".into())
             .spawn(move || write(&connection, &taken, runtime.as_ref()))
             .map_err(|cause| open(cause.into()))?;
-        Store::new(path, Some(writes), Some(thread), Some(lock))
+        Ok(Store::new(path, reader, Some(writes), Some(thread), Some(lock)))
     }
 
     /// Open for reading only, beside a running daemon.
     pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
-        let store = Store::new(path, None, None, None)?;
+        let store = Store::new(path, reader(path)?, None, None, None);
         store.read_now(|connection| schema(connection, path))?;
         Ok(store)
     }
 
     fn new(
         path: &Path,
+        reader: Connection,
         writes: Option<Arc<Queue>>,
         thread: Option<thread::JoinHandle<()>>,
         lock: Option<File>,
-    ) -> Result<Store, StoreError> {
-        let reader = reader(path)?;
-        Ok(Store {
+    ) -> Store {
+        Store {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
                 writes,
@@ -131,7 +134,7 @@ impl Store {
                 reading: Semaphore::new(READERS),
                 _lock: lock,
             }),
-        })
+        }
     }
 
     pub(super) fn stories(&self) -> &SharedIndex {

@@ -95,8 +95,8 @@ pub fn sanitize(markup: &str, policy: &Policy<'_>) -> Option<String> {
                 Fate::Drop if is_empty => false,
                 Fate::Drop => return None,
             };
-            // The first line break in it is not part of it.
-            if kind == Kind::Preformatted && rest.starts_with('\n') {
+            // The first line break in it, however it is written, is not part of it.
+            if kind == Kind::Preformatted && rest.starts_with(['\n', '&']) {
                 return None;
             }
             if !is_empty {
