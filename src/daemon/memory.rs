@@ -1,5 +1,6 @@
 //! How the allocator is used. A refresh takes and gives back many blocks of document size; by default glibc returns each
-//! of them to the system and fetches it again, which costs an eighth of all processor time (`benches/refresh.rs`).
+//! of them to the system and fetches it again, which costs an eighth of all processor time (`benches/refresh.rs`). mimalloc
+//! took a twelfth less time than glibc with what is set here, and twice its memory.
 
 /// Heaps that the threads share. By default each thread gets one of its own, and what one has freed serves no other: with
 /// 20,000 sources a third of all memory lay idle so (`benches/poll`). With two of them threads wait for each other: a poll
