@@ -109,7 +109,7 @@ impl Desk<'_> {
         sought.extend(below("entries").map(Sought::Id));
         sought.extend(below("articles").map(Sought::Slug));
         if Url::parse(what).is_ok_and(|url| url.has_host()) {
-            sought.extend(link_key(what, None).map(|link| Sought::Key(Key::Link(link).hash())));
+            sought.extend(link_key(what).map(|link| Sought::Key(Key::Link(link).hash())));
         } else {
             sought.push(Sought::Slug(what.to_owned()));
             sought.extend(self.files(what).await?);

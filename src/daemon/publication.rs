@@ -291,7 +291,7 @@ impl Newsdesk {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.sweep_archives().await?;
         self.sweep_pages().await?;
-        let mut wanted: BTreeSet<String> = pages::fixed(self).into_iter().map(|(path, _)| path).collect();
+        let mut wanted = BTreeSet::from(pages::FIXED.map(str::to_owned));
         wanted.insert(troubles::STATUS.to_owned());
         let sections = self
             .sections

@@ -52,7 +52,7 @@ impl Newsdesk {
             meanings.extend(page.strip_prefix("articles/").and_then(decode).map(Wanted::Slug));
         }
         let web = crate::normalize::links::web(what, &self.settings.tracking_parameters);
-        let link = web.and_then(|link| identity::link_key(&link, None));
+        let link = web.and_then(|link| identity::link_key(&link));
         meanings.extend(link.map(|link| Wanted::Link(Key::Link(link).hash())));
         let real = path.canonicalize().ok();
         for source in &self.settings.sources {

@@ -38,7 +38,7 @@ pub fn text(stated: &Stated) -> Text {
 
 /// Hash of the canonical link, without scheme, `www.` and a slash at its end; never that of a site's root.
 pub fn link(stated: &Stated) -> Option<i64> {
-    let key = identity::link_key(stated.link.as_deref()?, None)?;
+    let key = identity::link_key(stated.link.as_deref()?)?;
     let hash = blake3::hash(key.as_bytes());
     let first: [u8; 8] = hash.as_bytes().first_chunk().copied()?;
     Some(i64::from_le_bytes(first))

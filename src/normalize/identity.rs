@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use crate::model::Stated;
+use crate::model::{Html, Stated};
 use crate::normalize::clean;
 
 /// A key is kept as the first 128 bits of its BLAKE3 hash: a hostile id costs what an honest one does.
@@ -81,8 +81,9 @@ pub struct Keys {
 /// Key and aliases of every entry of a document, in its order. `home` is the feed's own page: never a key.
 pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Keys {
     let ids = occurrences(offers.iter().map(|offer| native_id(offer.id)));
-    let links: Vec<Option<String>> =
-        offers.iter().map(|offer| offer.stated.link.as_deref().and_then(|link| link_key(link, home))).collect();
+    let home = home.and_then(|home| Url::parse(home).ok()).map(|home| bare(&home));
+    let link_of = |offer: &Offer<'_>| link_key(offer.stated.link.as_deref()?).filter(|key| home.as_ref() != Some(key));
+    let links: Vec<Option<String>> = offers.iter().map(link_of).collect();
     let link_counts = occurrences(links.iter().map(|link| link.as_deref()));
     let mut prints: BTreeMap<KeyHash, u32> = BTreeMap::new();
     let keyed = offers.iter().zip(&links).map(|(offer, link)| {
@@ -146,7 +147,9 @@ pub type Print = [u8; 16];
 /// Everything that is stated, as it is stored (JSON), and its print.
 pub fn printed(stated: &Stated) -> (Vec<u8>, Print) {
     // Plain data with string keys always becomes JSON.
-    let json = serde_json::to_vec(stated).unwrap_or_default();
+    let long = |html: &Option<Html>| html.as_ref().map_or(0, |html| html.0.len());
+    let mut json = Vec::with_capacity(512 + (long(&stated.content) + long(&stated.summary)) * 9 / 8);
+    let _ = serde_json::to_writer(&mut json, stated);
     let mut hasher = blake3::Hasher::new();
     hasher.update(&json);
     (json, short(hasher).0)
@@ -173,13 +176,11 @@ fn print_key(stated: &Stated, text: KeyHash, seen: &mut BTreeMap<KeyHash, u32>) 
     Key::Print(short(hasher))
 }
 
-/// The link without scheme, `www.` and a slash at its end; `None` for the root of a site and for the feed's own page.
-pub fn link_key(link: &str, home: Option<&str>) -> Option<String> {
+/// The link without scheme, `www.` and a slash at its end; `None` for the root of a site.
+pub fn link_key(link: &str) -> Option<String> {
     let url = Url::parse(link).ok()?;
-    let key = bare(&url);
     let root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let is_home = home.and_then(|home| Url::parse(home).ok()).is_some_and(|home| bare(&home) == key);
-    (!root && !is_home).then_some(key)
+    (!root).then(|| bare(&url))
 }
 
 fn bare(url: &Url) -> String {
@@ -270,7 +271,6 @@ fn is_tag(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Html;
 
     fn stated(title: &str, link: Option<&str>) -> Stated {
         Stated {

@@ -1,6 +1,6 @@
 //! Sources and sections as the store knows them: rows that keep their ids when names and addresses change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use url::Url;
@@ -270,19 +270,31 @@ fn matching(known: &[KnownSource], sources: &[(String, String)]) -> Vec<Option<i
     found
 }
 
-fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
-    let known = known_sources(db)?;
-    // The usual start: nothing to write.
-    if known.iter().filter(|(.., active)| *active).count() == sources.len() {
-        let by_name: BTreeMap<&str, &(i64, String, String, bool)> =
-            known.iter().map(|known| (known.1.as_str(), known)).collect();
-        let found = sources.iter().map(|(name, place)| {
-            by_name.get(name.as_str()).filter(|(_, _, known, active)| known == place && *active).map(|(row, ..)| *row)
-        });
-        if let Some(rows) = found.collect::<Option<Vec<i64>>>() {
-            return Ok(rows);
+/// The usual start, at which nothing is to be written: these sources are the active ones, each under its name and place.
+fn as_before(db: &Connection, sources: &[(String, String)]) -> Result<Option<Vec<i64>>, StoreError> {
+    let places = sources.iter().enumerate().map(|(at, (name, place))| (name.as_str(), (at, place.as_str())));
+    let places: HashMap<&str, (usize, &str)> = places.collect();
+    let (mut rows, mut found) = (vec![0; sources.len()], 0);
+    let mut statement = db.prepare("SELECT id, name, place FROM source WHERE active = 1")?;
+    let mut known = statement.query([])?;
+    while let Some(row) = known.next()? {
+        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        match places.get(text(1)?) {
+            Some((at, place)) if text(2)? == *place => {
+                rows[*at] = row.get(0)?;
+                found += 1;
+            }
+            _ => return Ok(None),
         }
     }
+    Ok((found == sources.len()).then_some(rows))
+}
+
+fn sync_sources(db: &Connection, sources: &[(String, String)]) -> Result<Vec<i64>, StoreError> {
+    if let Some(rows) = as_before(db, sources)? {
+        return Ok(rows);
+    }
+    let known = known_sources(db)?;
     let found = matching(&known, sources);
     // Names and places are unique: step aside first, so that two sources can swap theirs.
     db.execute(
