@@ -25,6 +25,8 @@ const SECONDS: &str = "3s";
 const SLOW: usize = 10_000;
 /// Until a daemon that has started is at rest.
 const REST: Duration = Duration::from_secs(5);
+/// The same where every document is made anew after it is ready.
+const REST_OF_ALL: Duration = Duration::from_secs(20);
 const PATH: &str = "/news/atom.xml";
 
 fn main() -> Result<(), Failure> {
@@ -124,7 +126,7 @@ fn start_to_ready(folder: &Path, size: Size) -> Result<(), Failure> {
         let newsdesk = Newsdesk::at(ports, folder, size, &changed)?;
         newsdesk.until_ready()?;
         let started = begun.elapsed().as_secs_f64();
-        std::thread::sleep(REST);
+        std::thread::sleep(REST_OF_ALL);
         println!("under {what}: start to ready {started:.2} s, {:.0} MiB at rest", newsdesk.memory()?);
         newsdesk.stop()?;
     }
