@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Newsdesk;
 use super::push::Pushed;
-use super::refresh::{Done, Read, ReadError, RefreshError, Refreshing, Stage, in_words, tell_cuts};
+use super::refresh::document::{Read, ReadError, tell_cuts};
+use super::refresh::{Done, RefreshError, Refreshing, Stage, in_words};
 use super::work::blocking;
 use crate::config::settings::{Place, Source};
 use crate::fetch::Validators;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{Done, RefreshError, Refreshing, Stage, Wish, in_words, repairs_in_words};
+use super::document::repairs_in_words;
+use super::{Done, RefreshError, Refreshing, Stage, Wish, in_words};
 use crate::changes::{self, Situation};
 use crate::config::settings::Source;
 use crate::daemon::work::on_disk;
