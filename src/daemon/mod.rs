@@ -52,7 +52,7 @@ use crate::parse::plain::Vocabulary;
 use crate::publish::{self, Live};
 use crate::schedule::{Failure, Outage, Poll, queue};
 use crate::sections::{Placer, SourceRules};
-use crate::store::{Packed, SectionRow, Store, StoreError};
+use crate::store::{Packed, SectionRow, SourceState, Store, StoreError};
 
 pub use refresh::{RefreshError, Stage};
 pub use run::{Events, Progress, Serving, run, update};
@@ -306,8 +306,7 @@ impl Newsdesk {
     pub async fn give_back(self) {
         self.store.give_back().await;
         work::blocking(move || {
-            self.rendered.rest(&self.live);
-            self.live.rest();
+            self.rendered.rest_all(&self.live);
             memory::give_back();
         })
         .await;
@@ -349,6 +348,15 @@ impl Newsdesk {
         self.sources.get(name)
     }
 
+    /// What is kept about the polls of these sources, in their order. Of many it takes much room.
+    fn states_of<'a>(
+        &self,
+        sources: impl IntoIterator<Item = &'a Arc<Source>>,
+    ) -> Result<Vec<SourceState>, StoreError> {
+        let rows: Vec<i64> = sources.into_iter().map(|source| self.row(&source.name)).collect();
+        self.store.states_of(&rows)
+    }
+
     fn row(&self, name: &str) -> i64 {
         // Every configured source was given a row when the store was opened; 0 is nobody's.
         self.rows.get(name).copied().unwrap_or_default()
@@ -373,6 +381,9 @@ enum LastRun {
     /// Something else.
     Other,
 }
+
+/// What is kept about so many sources is in memory together at most: that of one takes 2 KB.
+const STATES_AT_ONCE: usize = 256;
 
 /// Where the store says by which configuration and program its documents were published; with [`CUT`] in front, that not
 /// all that is stored may be among it.

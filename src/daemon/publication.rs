@@ -14,17 +14,21 @@ use super::material::{Material, on_the_front};
 use super::rendered::Rendered;
 use super::work::{blocking, on_disk};
 use super::{Newsdesk, pages};
-use crate::config::settings::Hub;
+use crate::config::settings::{Hub, Source};
 use crate::merge;
-use crate::model::{Entry, Feed, FeedEntry, Time};
+use crate::model::{Entry, Feed, FeedEntry, Section, Time};
 use crate::publish::{self, mirror};
 use crate::render::{self, page, troubles};
-use crate::store::{Spells, StoreError, Stored, StoredRevision};
+use crate::store::{SectionRow, Spells, StoreError, Stored, StoredRevision};
 
 /// A withdrawn entry is announced after this time: editors delete and write anew, checkouts come in pieces.
 pub const TOMBSTONE_DELAY: TimeDelta = TimeDelta::seconds(60);
 /// Waits before each try to reach the hub.
 const HUB_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
+/// So many feeds are loaded, rendered, compressed and stored together: all those of a large site at once would take several
+/// times the memory that is left of them.
+const PORTION: usize = 8;
+
 /// What a publication brought.
 #[derive(Debug, Default)]
 pub struct Published {
@@ -37,6 +41,8 @@ pub struct Published {
     pub told: Vec<String>,
     /// What the mirror could not be brought to: to be tried again.
     pub unmirrored: Option<Dirty>,
+    /// Why it ended early. What is named above is live, and the rest is as it was.
+    pub trouble: Option<StoreError>,
 }
 
 /// Three documents and a page of one feed, ready to become revisions.
@@ -48,9 +54,23 @@ struct Made {
     documents: Option<render::Documents>,
     page: Option<Vec<u8>>,
     front_only: bool,
+    /// Nothing of it was kept.
+    from_nothing: bool,
 }
 
-/// All that one publication brings.
+/// A feed that is to be published.
+enum Wanted<'a> {
+    Section(&'a (SectionRow, Arc<Section>)),
+    Source(&'a Source),
+}
+
+/// What the last portion of a publication brings besides its feeds.
+struct Last {
+    with_front: bool,
+    spells: Spells,
+}
+
+/// All that one portion brings.
 struct Laid {
     /// What is new of it.
     stored: Vec<StoredRevision>,
@@ -58,6 +78,8 @@ struct Laid {
     revisions: Vec<(String, Arc<publish::Revision>)>,
     /// Path of the Atom document of each feed that was made, and print of what it was made of.
     made: Vec<(String, String)>,
+    /// Pages of feeds of which nothing was kept before, so that everything changed, and nothing tells that it will again soon.
+    from_nothing: Vec<String>,
 }
 
 impl Newsdesk {
@@ -76,29 +98,58 @@ impl Newsdesk {
         })
     }
 
-    /// Publish what is dirty. What cannot be stored does not go live, and nothing that was live is lost.
-    pub async fn publish(&self, dirty: &Dirty, now: Time) -> Result<Published, StoreError> {
-        let mut material = Vec::new();
-        for (row, section) in &self.sections {
-            if dirty.sections.contains(&row.name) {
-                material.extend(self.section_material(row, section, now).await?);
+    /// Publish what is dirty. What cannot be stored does not go live, and nothing that was live is lost. The documents of
+    /// one feed go live together; those of many feeds in portions, the front page with the last one.
+    pub async fn publish(&self, dirty: &Dirty, now: Time) -> Published {
+        let mut published = Published::default();
+        published.trouble = self.publish_portions(dirty, now, &mut published).await.err();
+        published.told = published.changed.iter().filter(|path| dirty.is_told(path)).cloned().collect();
+        published.unmirrored = match published.trouble {
+            None => self.mirror(&published.changed, dirty).await,
+            // All of it is dirty still.
+            Some(_) => self.mirror(&published.changed, &Dirty::default()).await,
+        };
+        published
+    }
+
+    async fn publish_portions(&self, dirty: &Dirty, now: Time, published: &mut Published) -> Result<(), StoreError> {
+        let (mut portion, mut paths) = (Vec::new(), BTreeSet::new());
+        let sections = self.sections.iter().filter(|(row, _)| dirty.sections.contains(&row.name)).map(Wanted::Section);
+        let sources = self.settings.sources.iter().filter(|source| dirty.sources.contains(&source.name));
+        let wanted: Vec<Wanted<'_>> = sections.chain(sources.map(|source| Wanted::Source(source))).collect();
+        for feed in wanted {
+            if portion.len() == PORTION {
+                self.publish_portion(std::mem::take(&mut portion), None, now, published).await?;
             }
+            let material = match feed {
+                Wanted::Section((row, section)) => self.section_material(row, section, now).await?,
+                Wanted::Source(source) => self.source_material(source, now).await?,
+            };
+            paths.extend(material.as_ref().map(|material| material.path.clone()));
+            portion.extend(material);
         }
         // It shows what stands in the sections, and nothing else that may change.
         let lacks = pages::FIXED.iter().any(|path| self.live.get(path).is_none());
-        let with_front = !material.is_empty() || lacks && !dirty.sections.is_empty();
-        for source in self.settings.sources.iter().filter(|source| dirty.sources.contains(&source.name)) {
-            material.extend(self.source_material(source, now).await?);
-        }
+        let with_front = !paths.is_empty() || lacks && !dirty.sections.is_empty();
         if with_front {
-            let made = material.iter().map(|material| material.path.clone()).collect();
-            material.extend(self.rest_of_the_front(&made, now).await?);
+            portion.extend(self.rest_of_the_front(&paths, now).await?);
         }
         let spells = self.store.spells(troubles::MOST).await?;
+        self.publish_portion(portion, Some(Last { with_front, spells }), now, published).await
+    }
+
+    /// From what feeds are made of to documents that are stored and live.
+    async fn publish_portion(
+        &self,
+        portion: Vec<Material>,
+        last: Option<Last>,
+        now: Time,
+        published: &mut Published,
+    ) -> Result<(), StoreError> {
         let newsdesk = self.clone();
         let serving = self.serving.load(Ordering::Acquire);
         let rendered = blocking(move || {
-            let mut laid = newsdesk.render(material, with_front, spells, now);
+            let mut laid = newsdesk.render(portion, last, now);
             if serving {
                 for (stored, (_, revision)) in laid.stored.iter_mut().zip(&laid.revisions) {
                     revision.prepare();
@@ -107,17 +158,19 @@ impl Newsdesk {
             }
             laid
         });
-        let Laid { stored, revisions, made } = rendered.await;
-        let changed: Vec<String> = revisions.iter().map(|(path, _)| path.clone()).collect();
+        let Laid { stored, revisions, made, from_nothing } = rendered.await;
         if !stored.is_empty() || !made.is_empty() {
             self.store.put_revisions(stored, made.clone()).await?;
         }
-        self.live.put(revisions.clone());
-        let feeds = made.iter().map(|(path, _)| path.clone()).collect();
+        published.changed.extend(revisions.iter().map(|(path, _)| path.clone()));
+        self.live.put(revisions);
+        published.feeds.extend(made.iter().map(|(path, _)| path.clone()));
         self.live.note_made(made);
-        let unmirrored = self.mirror(revisions, dirty).await;
-        let told = changed.iter().filter(|path| dirty.is_told(path)).cloned().collect();
-        Ok(Published { changed, feeds, told, unmirrored })
+        if serving {
+            let newsdesk = self.clone();
+            blocking(move || from_nothing.iter().for_each(|path| newsdesk.rendered.rest(path, &newsdesk.live))).await;
+        }
+        Ok(())
     }
 
     /// Tell the hub which documents changed (WebSub §6 leaves the words to hub and publisher; these are the usual ones).
@@ -144,8 +197,8 @@ impl Newsdesk {
         }
     }
 
-    fn render(&self, material: Vec<Material>, with_front: bool, spells: Spells, now: Time) -> Laid {
-        let mut made: Vec<Made> = material.into_iter().map(|material| self.made(material)).collect();
+    fn render(&self, portion: Vec<Material>, last: Option<Last>, now: Time) -> Laid {
+        let mut made: Vec<Made> = portion.into_iter().map(|material| self.made(material)).collect();
         let (mut documents, mut prints) = (Vec::new(), Vec::new());
         for made in &mut made {
             if !made.front_only {
@@ -161,21 +214,22 @@ impl Newsdesk {
                 documents.push((format!("{}{}", made.path, render::JSON), json));
             }
         }
-        let mut lines = BTreeMap::new();
-        for Made { path, kept, .. } in &made {
-            lines.insert(path.clone(), kept.newest(on_the_front(path)));
+        if let Some(Last { with_front, spells }) = last {
+            if with_front {
+                let lines = made.iter().map(|made| (made.path.clone(), made.kept.newest(on_the_front(&made.path))));
+                let newest = self.rendered.newest(lines.collect(), on_the_front);
+                documents.push((String::new(), pages::front(self, &newest)));
+                documents.extend(pages::fixed(self));
+            }
+            documents.push((troubles::STATUS.to_owned(), self.troubles(spells)));
         }
-        if with_front {
-            documents.push((String::new(), pages::front(self, &self.rendered.newest(lines, on_the_front))));
-            documents.extend(pages::fixed(self));
-        }
-        documents.push((troubles::STATUS.to_owned(), self.troubles(spells)));
         let (stored, revisions): (Vec<_>, Vec<_>) =
             publish::revise(&self.live, documents, &self.publication_print(), now)
                 .into_iter()
                 .map(|(stored, revision)| (stored.clone(), (stored.path, Arc::new(revision))))
                 .unzip();
-        for Made { path, mut kept, front_only, .. } in made {
+        let mut from_nothing = Vec::new();
+        for Made { path, mut kept, front_only, from_nothing: is_from_nothing, .. } in made {
             if front_only {
                 // There are no documents of it.
                 self.rendered.put(path, kept);
@@ -187,14 +241,18 @@ impl Newsdesk {
                 new.or_else(|| self.live.get(&path)).and_then(|revision| revision.body().cloned()).unwrap_or_default()
             });
             kept.settle(bodies.each_ref());
+            if is_from_nothing {
+                from_nothing.push(path.clone());
+            }
             self.rendered.put(path, kept);
         }
-        Laid { stored, revisions, made: prints }
+        Laid { stored, revisions, made: prints, from_nothing }
     }
 
     /// One feed: what changed is rendered and read back, the rest is kept; head, entries, tail pass the gate.
     fn made(&self, material: Material) -> Made {
         let Material { path, mut feed, standings, print, loaded, mut kept, front_only } = material;
+        let from_nothing = kept.is_empty();
         let placed: RefCell<BTreeMap<String, Vec<String>>> = RefCell::default();
         let entry = |stored: Stored| {
             if path.is_empty() {
@@ -210,12 +268,12 @@ impl Newsdesk {
         };
         kept.renew(&standings, loaded, &entry, &line);
         if front_only {
-            return Made { path, kept, print, documents: None, page: None, front_only };
+            return Made { path, kept, print, documents: None, page: None, front_only, from_nothing };
         }
         feed.updated = kept.updated().unwrap_or(feed.updated);
         let documents = self.documents(&path, &feed, &kept);
         let page = (!path.is_empty()).then(|| pages::section(self, &path, &feed, kept.lines()));
-        Made { path, kept, print, documents, page, front_only }
+        Made { path, kept, print, documents, page, front_only, from_nothing }
     }
 
     /// The three formats of one feed, if they pass the gate; what does not is named and left out.
@@ -240,11 +298,10 @@ impl Newsdesk {
     }
 
     /// Bring the static mirror in line; what of it cannot be written is named, and to be tried again.
-    async fn mirror(&self, mut revisions: Vec<(String, Arc<publish::Revision>)>, dirty: &Dirty) -> Option<Dirty> {
+    async fn mirror(&self, changed: &[String], dirty: &Dirty) -> Option<Dirty> {
         let root = self.settings.publish.folder.clone()?;
-        if self.mirror_is_behind.load(Ordering::Relaxed) {
-            revisions = self.everything_live();
-        }
+        let revisions =
+            if self.mirror_is_behind.load(Ordering::Relaxed) { self.everything_live() } else { self.live_of(changed) };
         let mut withdrawn = dirty.withdrawn.clone();
         let folder = root.clone();
         let mut written = on_disk(move || {
@@ -284,7 +341,11 @@ impl Newsdesk {
     }
 
     fn everything_live(&self) -> Vec<(String, Arc<publish::Revision>)> {
-        self.live.paths().into_iter().filter_map(|path| Some((path.clone(), self.live.get(&path)?))).collect()
+        self.live_of(&self.live.paths())
+    }
+
+    fn live_of(&self, paths: &[String]) -> Vec<(String, Arc<publish::Revision>)> {
+        paths.iter().filter_map(|path| Some((path.clone(), self.live.get(path)?))).collect()
     }
 
     /// At the start: documents of sections that are no more leave the store, the tree and the mirror.

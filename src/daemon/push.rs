@@ -4,7 +4,7 @@
 //! All subscriptions are in memory and are written down whenever one has changed; one that was lost between the two is
 //! asked for once more. A callback leads to the row of one source, and to nothing else.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 use uuid::Uuid;
 
-use super::Newsdesk;
 use super::clock::wall;
 use super::work::blocking;
+use super::{Newsdesk, STATES_AT_ONCE};
 use crate::config::settings::{Place, Source};
 use crate::fetch::FetchError;
 use crate::fetch::coding::{Body, CodingError};
@@ -29,7 +29,7 @@ use crate::normalize::Refreshed;
 use crate::schedule::NextPoll;
 use crate::schedule::queue::{self, Budget, Next, Queue};
 use crate::serve::websub::{self, Call, Said};
-use crate::store::{SourceState, StoreError};
+use crate::store::StoreError;
 use crate::websub::hub::Refusal;
 use crate::websub::rate::Rate;
 use crate::websub::subscriber::{self, Advertised, Phase, Question, Step, Subscription, Verdict};
@@ -334,17 +334,19 @@ impl Newsdesk {
     }
 
     /// Bring the subscriptions in line with the configuration.
-    fn match_pushes(&self, states: &BTreeMap<String, SourceState>) {
+    fn match_pushes(&self) -> Result<(), StoreError> {
         let rows: BTreeSet<i64> = self.rows.values().copied().collect();
         let now = wall();
         for known in self.pushes.known().by_token.values_mut().filter(|known| !rows.contains(&known.source)) {
             known.subscription.leave(now);
             known.dirty = true;
         }
-        for source in &self.settings.sources {
-            let advertised = states.get(&source.name).and_then(|state| state.advertised.as_ref());
-            self.push_offered(source, advertised);
+        for sources in self.settings.sources.chunks(STATES_AT_ONCE) {
+            for (source, state) in sources.iter().zip(self.states_of(sources)?) {
+                self.push_offered(source, state.advertised.as_ref());
+            }
         }
+        Ok(())
     }
 
     /// From now on, until [`Newsdesk::stop_pushes`]. What is pushed comes out of the receiver.
@@ -352,7 +354,7 @@ impl Newsdesk {
         let events = taken(&self.pushes.receiver).unwrap_or_else(|| mpsc::channel(1).1);
         let inbox = taken(&self.pushes.inbox);
         if let Some(inbox) = inbox {
-            self.match_pushes(&self.store.states().await?);
+            self.match_pushes()?;
             tokio::spawn(Subscriber::new(self.clone()).run(inbox));
         }
         Ok(events)
@@ -429,9 +431,8 @@ impl Subscriber {
                 word = inbox.recv() => match word {
                     Some(Word::Renewed(newsdesk)) => {
                         self.newsdesk = newsdesk;
-                        match self.newsdesk.store.states().await {
-                            Ok(states) => self.newsdesk.match_pushes(&states),
-                            Err(cause) => tracing::error!(stage = "store", "{}", super::chain(&cause)),
+                        if let Err(cause) = self.newsdesk.match_pushes() {
+                            tracing::error!(stage = "store", "{}", super::chain(&cause));
                         }
                     }
                     Some(Word::Stop(reply)) => {

@@ -141,7 +141,7 @@ pub struct Wish {
     /// Where redirects have led it already.
     pub way: Option<Way>,
     /// What the store knows of it, where it has been asked already.
-    pub state: Option<SourceState>,
+    pub state: Option<Box<SourceState>>,
 }
 
 impl Newsdesk {
@@ -170,7 +170,7 @@ impl Newsdesk {
         source: &Arc<Source>,
         configured: &Url,
         row: i64,
-        mut state: SourceState,
+        mut state: Box<SourceState>,
         way: Option<Way>,
         now: Time,
     ) -> Refreshing {
@@ -225,7 +225,7 @@ impl Newsdesk {
         source: Arc<Source>,
         configured: &Url,
         row: i64,
-        mut state: SourceState,
+        mut state: Box<SourceState>,
         document: Document,
         now: Time,
     ) -> Refreshing {
@@ -295,7 +295,7 @@ impl Newsdesk {
         &self,
         source: Arc<Source>,
         row: i64,
-        mut state: SourceState,
+        mut state: Box<SourceState>,
         outcome: Outcome,
         words: &str,
         now: Time,
@@ -317,7 +317,7 @@ impl Newsdesk {
         source: Arc<Source>,
         configured: &Url,
         row: i64,
-        mut state: SourceState,
+        mut state: Box<SourceState>,
         cause: FetchError,
         now: Time,
     ) -> Refreshing {
@@ -353,7 +353,7 @@ impl Newsdesk {
         &self,
         source: Arc<Source>,
         row: i64,
-        mut state: SourceState,
+        mut state: Box<SourceState>,
         outcome: Outcome,
         error: RefreshError,
         now: Time,

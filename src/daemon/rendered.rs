@@ -46,14 +46,24 @@ impl Shelves {
         self.lock().remove(path).unwrap_or_default()
     }
 
-    /// Until they are taken again, feeds keep of their bytes only the places in the live documents.
-    pub fn rest(&self, live: &Live) {
+    /// Until they are taken again, feeds keep of their bytes only the places in the live documents; and of these nothing is
+    /// kept that can be unpacked.
+    pub fn rest_all(&self, live: &Live) {
         // One after the other: whoever publishes meanwhile does not wait for all of them.
         let paths: Vec<String> = self.lock().keys().cloned().collect();
-        for path in paths {
-            if let (Some(documents), Some(kept)) = (documents(&path, live), self.lock().get_mut(&path)) {
-                kept.rest(&documents);
-            }
+        paths.iter().for_each(|path| self.rest_in(path, live));
+        live.rest_all();
+    }
+
+    /// The same of the feed with this page.
+    pub fn rest(&self, path: &str, live: &Live) {
+        self.rest_in(path, live);
+        live.rest([render::ATOM, render::RSS, render::JSON, ""].map(|name| format!("{path}{name}")));
+    }
+
+    fn rest_in(&self, path: &str, live: &Live) {
+        if let (Some(documents), Some(kept)) = (documents(path, live), self.lock().get_mut(path)) {
+            kept.rest(&documents);
         }
     }
 
@@ -89,6 +99,10 @@ fn documents(path: &str, live: &Live) -> Option<[Arc<Revision>; 3]> {
 }
 
 impl Rendered {
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// All of its bytes stand in these documents, or it does not rest.
     fn rest(&mut self, documents: &[Arc<Revision>; 3]) {
         if self.resting.is_some() || !self.settled || self.fragments.is_empty() {
@@ -264,9 +278,8 @@ mod tests {
             "news/".into(),
             Rendered { entries, fragments: fragments.clone(), settled: true, ..Rendered::default() },
         );
-        shelves.rest(&live);
-        live.rest();
-        shelves.rest(&live);
+        shelves.rest_all(&live);
+        shelves.rest_all(&live);
         let kept = shelves.take("news/");
         assert!(kept.rests() && kept.fragments.iter().all(|f| f.atom.len() + f.rss.len() + f.json.len() == 0));
         let document = live.get("news/atom.xml").unwrap();
@@ -277,14 +290,14 @@ mod tests {
 
         // Made of others meanwhile: nothing is kept, and nothing of it taken for what it is not.
         shelves.put("news/".into(), kept);
-        shelves.rest(&live);
+        shelves.rest_all(&live);
         publish(&live, &fragments[1..]);
         let kept = shelves.take("news/").woken("news/", &live);
         assert!(kept.fragments.is_empty() && kept.entries.is_empty());
 
         // Not of these documents: it stays as it is.
         shelves.put("news/".into(), Rendered { fragments: vec![fragment(9)], settled: true, ..Rendered::default() });
-        shelves.rest(&live);
+        shelves.rest_all(&live);
         assert_eq!(shelves.take("news/").fragments, [fragment(9)]);
     }
 }

@@ -25,7 +25,7 @@ use super::polls::{Polls, Start};
 use super::push::Pushed;
 use super::refresh::{Asks, Done, Refreshing, Wish, asked_next};
 use super::work::on_disk;
-use super::{LastRun, Newsdesk, StartError, full_text, reload};
+use super::{LastRun, Newsdesk, STATES_AT_ONCE, StartError, full_text, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
@@ -270,18 +270,19 @@ impl Loop {
 
     /// Every source waits for its own time; folders are scanned at once, since they may have changed meanwhile.
     async fn schedule_all(&mut self) -> Result<(), StoreError> {
-        let states = self.newsdesk.store.states().await?;
         self.settles = self.newsdesk.store.next_settling().await?;
         self.remember_what_hosts_taught().await?;
         let now = now();
-        for source in &self.newsdesk.settings.sources.clone() {
-            let state = states.get(&source.name);
-            if let Some(trouble) = state.and_then(|state| state.trouble.as_ref()) {
-                self.failing.insert(source.name.clone(), trouble.stage.clone());
-            }
-            self.schedule(source, state, now);
-            if source.full_text {
-                self.look_for_pages(source, None);
+        let newsdesk = self.newsdesk.clone();
+        for sources in newsdesk.settings.sources.chunks(STATES_AT_ONCE) {
+            for (source, state) in sources.iter().zip(newsdesk.states_of(sources)?) {
+                if let Some(trouble) = &state.trouble {
+                    self.failing.insert(source.name.clone(), trouble.stage.clone());
+                }
+                self.schedule(source, Some(&state), now);
+                if source.full_text {
+                    self.look_for_pages(source, None);
+                }
             }
         }
         Ok(())
@@ -353,10 +354,9 @@ impl Loop {
 
     /// Polls that start together have their states read together.
     fn ask_at_once(&mut self, mut starting: Vec<(Arc<Source>, Wish)>) {
-        let rows: Vec<i64> = starting.iter().map(|(source, _)| self.newsdesk.row(&source.name)).collect();
         // Where that fails each asks for its own, and says why it cannot have it.
-        if let Ok(states) = self.newsdesk.store.states_of(&rows) {
-            starting.iter_mut().zip(states).for_each(|((_, wish), state)| wish.state = Some(state));
+        if let Ok(states) = self.newsdesk.states_of(starting.iter().map(|(source, _)| source)) {
+            starting.iter_mut().zip(states).for_each(|((_, wish), state)| wish.state = Some(Box::new(state)));
         }
         for (source, wish) in starting {
             self.spawn(source, None, wish, Duration::ZERO);

@@ -77,7 +77,7 @@ impl Newsdesk {
         &self,
         source: Arc<Source>,
         row: i64,
-        mut state: SourceState,
+        mut state: Box<SourceState>,
         now: Time,
     ) -> Refreshing {
         let asks = asked_next(&source, &state);

@@ -152,7 +152,7 @@ pub async fn withdraw(newsdesk: Newsdesk, wish: &Withdraw) -> Result<WithdrawRep
     let (report, done) = newsdesk.withdraw(wish).await?;
     newsdesk.withdrawn(&done, &mut dirty);
     if !dirty.is_empty() {
-        newsdesk.publish(&dirty, super::now()).await?;
+        newsdesk.publish(&dirty, super::now()).await.trouble.map_or(Ok(()), Err)?;
     }
     newsdesk.mark_all_published().await?;
     newsdesk.store.close().await;

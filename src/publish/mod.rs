@@ -177,11 +177,16 @@ impl Live {
     }
 
     /// Nothing is served that would not be without; what is kept packed as well is kept so alone.
-    pub fn rest(&self) {
-        for revision in self.tree.write().unwrap_or_else(PoisonError::into_inner).values_mut() {
-            if let Some(packed) = revision.packed() {
-                *revision = Arc::new(packed);
-            }
+    pub fn rest_all(&self) {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        tree.values_mut().for_each(rest);
+    }
+
+    /// The same of these.
+    pub fn rest(&self, paths: impl IntoIterator<Item = String>) {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        for path in paths {
+            tree.get_mut(&path).map(rest);
         }
     }
 
@@ -193,6 +198,12 @@ impl Live {
     /// Path of the Atom document of each feed, and print of what it was made of.
     pub fn note_made(&self, made: impl IntoIterator<Item = (String, String)>) {
         self.made.write().unwrap_or_else(PoisonError::into_inner).extend(made);
+    }
+}
+
+fn rest(revision: &mut Arc<Revision>) {
+    if let Some(packed) = revision.packed() {
+        *revision = Arc::new(packed);
     }
 }
 

@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// What is kept about the polls of one source.
-    pub fn state(&self, row: i64) -> Result<SourceState, StoreError> {
+    pub fn state(&self, row: i64) -> Result<Box<SourceState>, StoreError> {
         self.read_now(|db| {
             let mut statement = db.prepare_cached("SELECT state FROM source WHERE id = ?1")?;
             statement.query_row([row], |row| Ok(parse_state(row.get_ref(0)?.as_str()?)))?
@@ -145,7 +145,9 @@ impl Store {
             let _one_view = db.unchecked_transaction()?;
             let mut statement = db.prepare_cached("SELECT state FROM source WHERE id = ?1")?;
             rows.iter()
-                .map(|row| statement.query_row([row], |row| Ok(parse_state(row.get_ref(0)?.as_str()?)))?)
+                .map(|row| {
+                    statement.query_row([row], |row| Ok(parse_state(row.get_ref(0)?.as_str()?)))?.map(|state| *state)
+                })
                 .collect()
         })
     }
@@ -170,22 +172,8 @@ impl Store {
         .await
     }
 
-    /// What is kept about the polls of every configured source, by name.
-    pub async fn states(&self) -> Result<BTreeMap<String, SourceState>, StoreError> {
-        self.read(|db| {
-            let mut statement = db.prepare("SELECT name, state FROM source WHERE active = 1")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-            rows.map(|row| {
-                let (name, state) = row?;
-                Ok((name, parse_state(&state)?))
-            })
-            .collect()
-        })
-        .await
-    }
-
     /// Only what a poll without new content leaves behind.
-    pub async fn record_poll(&self, row: i64, state: SourceState) -> Result<(), StoreError> {
+    pub async fn record_poll(&self, row: i64, state: Box<SourceState>) -> Result<(), StoreError> {
         self.write_patiently(move |db| write_state(db, row, &state, None)).await
     }
 }
@@ -202,7 +190,7 @@ fn source_row(row: &rusqlite::Row<'_>) -> Result<SourceRow, StoreError> {
         name: row.get(1)?,
         place: row.get(7)?,
         origin: origin(row.get(2)?, row.get(3)?)?,
-        state: parse_state(&state)?,
+        state: *parse_state(&state)?,
         entries: row.get::<_, i64>(5)?.unsigned_abs(),
         newest: row.get::<_, Option<i64>>(6)?.map(super::time),
     })
@@ -217,7 +205,7 @@ pub(super) fn origin(feed_id: Option<String>, json: Option<String>) -> Result<Op
     Ok(Some(origin))
 }
 
-fn parse_state(json: &str) -> Result<SourceState, StoreError> {
+fn parse_state(json: &str) -> Result<Box<SourceState>, StoreError> {
     serde_json::from_str(json)
         .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })
 }
@@ -346,7 +334,7 @@ fn clear_members(db: &Connection, source: i64) -> Result<(), StoreError> {
 fn moved(db: &Connection, source: i64) -> Result<(), StoreError> {
     let state: String = db.query_row("SELECT state FROM source WHERE id = ?1", [source], |row| row.get(0))?;
     let state = parse_state(&state)?;
-    let state = SourceState { validators: Default::default(), body_hash: None, next_poll: None, ..state };
+    let state = SourceState { validators: Default::default(), body_hash: None, next_poll: None, ..*state };
     write_state(db, source, &state, None)
 }
 

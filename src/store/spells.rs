@@ -85,6 +85,11 @@ pub(super) fn note(db: &Connection, source: i64, state: &SourceState) -> Result<
             }
         }
         None => {
+            // A look costs less than to change nothing, and nearly all are well.
+            let lasts = "SELECT 1 FROM spell WHERE source = ?1 AND ended IS NULL";
+            if !db.prepare_cached(lasts)?.exists([source])? {
+                return Ok(());
+            }
             let ended = state.last_success.or(state.last_try).unwrap_or_default().timestamp();
             let sql = "UPDATE spell SET ended = max(began, ?2) WHERE source = ?1 AND ended IS NULL";
             db.prepare_cached(sql)?.execute([source, ended])?;

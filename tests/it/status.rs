@@ -237,7 +237,7 @@ fn a_spell_is_written_down_once_and_what_our_outage_breaks_never() {
             (rows[1], 50, Some(25), false),
             (rows[0], 60, Some(60), false),
         ] {
-            store.record_poll(row, state(second, since, frozen)).await.unwrap();
+            store.record_poll(row, Box::new(state(second, since, frozen))).await.unwrap();
         }
         let spells = store.spells(10).await.unwrap();
         let line = |source: &str, began, ended: Option<i64>, cause: &str| {

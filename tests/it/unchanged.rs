@@ -40,7 +40,7 @@ fn looks(desk: &Desk, times: usize) -> Vec<(Vec<String>, usize)> {
                 newsdesk.clone().give_back().await;
                 newsdesk.live.note_made(newsdesk.live.paths().into_iter().map(|path| (path, String::new())));
             }
-            let mut published = newsdesk.publish(&everything, now).await.unwrap();
+            let mut published = newsdesk.publish(&everything, now).await;
             published.feeds.sort();
             seen.push((published.feeds, published.changed.len()));
         }
@@ -126,4 +126,44 @@ fn the_front_page_is_the_same_after_a_start() {
     desk.write("ball/b.md", article("Beta, corrected"));
     desk.until_titles("sport", &["Beta, corrected"]);
     assert_eq!(shown(&desk), before);
+}
+
+/// More feeds than are made together: each is there, the front page shows the newest of all, and what the store refuses
+/// in the middle takes nothing back and is published later.
+#[test]
+fn many_feeds_are_published_in_portions() {
+    const SECTIONS: usize = 20;
+    let desk = Desk::new();
+    let mut tables = String::new();
+    for n in 0..SECTIONS {
+        tables.push_str(&format!(
+            "[[section]]\nname = \"s{n:02}\"\n[[source]]\nname = \"desk-{n:02}\"\nfolder = \"d{n:02}\"\nsections = [\"s{n:02}\"]\n"
+        ));
+        desk.write(&format!("d{n:02}/a.md"), article(&format!("Title-{n:02}")));
+    }
+    desk.configure(&tables);
+    let published = |n: usize, title: &str| desk.titles(&format!("s{n:02}")) == [title];
+    let _daemon = desk.serve();
+    until("all sections", || (0..SECTIONS).all(|n| published(n, &format!("Title-{n:02}"))).then_some(()));
+    until("the front page", || {
+        let page = String::from_utf8(desk.get("/").body).unwrap();
+        (0..SECTIONS).all(|n| page.contains(&format!("Title-{n:02}"))).then_some(())
+    });
+    let store = rusqlite::Connection::open(desk.path("state/newsdesk.db")).unwrap();
+    store
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON revision WHEN new.path = 's14/atom.xml'
+            BEGIN SELECT raise(ABORT, 'refused for a test'); END",
+        )
+        .unwrap();
+    for n in 0..SECTIONS {
+        desk.write(&format!("d{n:02}/a.md"), article(&format!("Corrected-{n:02}")));
+    }
+    until("the first portion", || published(0, "Corrected-00").then_some(()));
+    until("why the rest is not there", || desk.log().contains("refused for a test").then_some(()));
+    assert!(published(14, "Title-14"), "what was live stays");
+    store.execute_batch("DROP TRIGGER refuse").unwrap();
+    // Whatever comes next, or the next try by itself, brings the rest too.
+    assert_eq!(desk.run(&["reload"]).code, Some(0));
+    until("the rest", || (0..SECTIONS).all(|n| published(n, &format!("Corrected-{n:02}"))).then_some(()));
 }

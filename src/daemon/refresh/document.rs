@@ -53,14 +53,14 @@ impl From<StoreError> for ReadError {
 
 impl Compared {
     /// The write of it, together with what became of the source.
-    pub fn refresh(self, source: &Source, row: i64, state: SourceState, now: Time) -> Refresh {
+    pub fn refresh(self, source: &Source, row: i64, state: Box<SourceState>, now: Time) -> Refresh {
         Refresh {
             source: row,
             now,
             changes: self.changes,
             origin: Some(self.origin),
             feed_id: self.feed_id,
-            state,
+            state: *state,
             files: Vec::new(),
             vanished: Vec::new(),
             pages: full_text::pages_of(source),

@@ -12,24 +12,23 @@ use crate::daemon::chain;
 use crate::daemon::clock::{now, wall};
 use crate::daemon::dirty::Dirty;
 use crate::daemon::publication::{Published, TOMBSTONE_DELAY};
-use crate::store::StoreError;
 
 /// What could not be published is tried again after this.
 const AFTER_TROUBLE: Duration = Duration::from_secs(30);
 /// The first publication waits so long for the first scan of the folders.
 const FIRST_SCAN: Duration = Duration::from_secs(3);
 
-pub(super) type Publishing = tokio::task::JoinHandle<(Dirty, Result<Published, StoreError>)>;
+pub(super) type Publishing = tokio::task::JoinHandle<(Dirty, Published)>;
 
 /// Waits for the publication under way; for ever if there is none.
-pub(super) async fn published(publishing: &mut Option<Publishing>) -> (Dirty, Result<Published, StoreError>) {
+pub(super) async fn published(publishing: &mut Option<Publishing>) -> (Dirty, Published) {
     let Some(handle) = publishing else { return pending().await };
     let done = handle.await;
     *publishing = None;
     match done {
         Ok(done) => done,
         Err(panicked) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
-        Err(_) => (Dirty::default(), Ok(Published::default())),
+        Err(_) => (Dirty::default(), Published::default()),
     }
 }
 
@@ -120,33 +119,25 @@ impl Loop {
             let settled = if once { newsdesk.settle(crate::model::Time::MAX_UTC).await.map(|_| ()) } else { Ok(()) };
             let published = match settled {
                 Ok(()) => newsdesk.publish(&dirty, now()).await,
-                Err(cause) => Err(cause),
+                Err(cause) => Published { trouble: Some(cause), ..Published::default() },
             };
             newsdesk.numbers.publications.note(begun.elapsed());
-            match &published {
-                Ok(published) => newsdesk.numbers.revisions.add(published.changed.len() as u64),
-                Err(_) => newsdesk.numbers.failed_publications.add(1),
-            }
+            newsdesk.numbers.revisions.add(published.changed.len() as u64);
+            newsdesk.numbers.failed_publications.add(u64::from(published.trouble.is_some()));
             (dirty, published)
         }));
     }
 
-    pub(super) fn published(&mut self, (dirty, result): (Dirty, Result<Published, StoreError>)) {
-        let (changed, told, trouble) = match result {
-            Ok(published) => {
-                self.unmirrored = published.unmirrored.map(|dirty| (dirty, Instant::now() + AFTER_TROUBLE));
-                (published.changed, published.told, None)
-            }
-            Err(cause) => {
-                let words = chain(&cause);
-                tracing::error!(stage = "publish", "{words}");
-                let mut dirty = dirty;
-                dirty.urgent = false;
-                self.dirty.merge(dirty);
-                self.last_publication = Some((Instant::now(), AFTER_TROUBLE));
-                (Vec::new(), Vec::new(), Some(words))
-            }
-        };
+    pub(super) fn published(&mut self, (dirty, published): (Dirty, Published)) {
+        let Published { changed, told, unmirrored, trouble, .. } = published;
+        self.unmirrored = unmirrored.map(|dirty| (dirty, Instant::now() + AFTER_TROUBLE));
+        let trouble = trouble.map(|cause| {
+            let words = chain(&cause);
+            tracing::error!(stage = "publish", "{words}");
+            self.dirty.merge(Dirty { urgent: false, ..dirty });
+            self.last_publication = Some((Instant::now(), AFTER_TROUBLE));
+            words
+        });
         if std::mem::take(&mut self.started) {
             self.aside.spawn(self.newsdesk.clone().give_back());
         }

@@ -5,6 +5,7 @@
 //! no half-filled section is ever seen.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -67,7 +68,6 @@ enum Step {
 /// A configuration that can be adopted.
 pub(super) struct Renewed {
     newsdesk: Newsdesk,
-    states: std::collections::BTreeMap<String, SourceState>,
     /// `None`: the same folders are watched as before.
     watcher: Option<Option<Watcher>>,
     report: ReloadReport,
@@ -195,7 +195,7 @@ impl Loop {
 
     /// From here on the new configuration is in force.
     fn adopt(&mut self, renewed: Renewed, serving: &mut impl Serving) {
-        let Renewed { newsdesk, states, watcher, report } = renewed;
+        let Renewed { newsdesk, watcher, report } = renewed;
         self.reload.report = report;
         self.reload.step = Step::Adopted;
         self.reload.generation += 1;
@@ -207,7 +207,7 @@ impl Loop {
         let now = now();
         self.appointments.replan(&self.newsdesk.settings.schedule.retention, now);
         self.follow_names(&old);
-        self.schedule_changed(&old, &states, now);
+        self.schedule_changed(&old, now);
         if let Some(watcher) = watcher {
             self.watcher = watcher;
         }
@@ -256,12 +256,7 @@ impl Loop {
     }
 
     /// New sources are asked as at a start, those with another schedule at the time that it names; the others wait on.
-    fn schedule_changed(
-        &mut self,
-        old: &Newsdesk,
-        states: &std::collections::BTreeMap<String, SourceState>,
-        now: Time,
-    ) {
+    fn schedule_changed(&mut self, old: &Newsdesk, now: Time) {
         let before: std::collections::BTreeMap<String, String> =
             self.newsdesk.renamed_from(old).into_iter().filter_map(|(was, is)| Some((is?, was))).collect();
         // The same files are read otherwise.
@@ -272,7 +267,7 @@ impl Loop {
             let stays = known.filter(|known| known.place == source.place);
             let under_way = self.tasks.values().any(|task| task.source == *name);
             match (&source.place, stays) {
-                (_, None) => self.schedule(&source, states.get(name), now),
+                (_, None) => self.schedule(&source, self.state_of(&source).as_ref(), now),
                 (Place::Folder(_), Some(known)) => {
                     if reread || reads_otherwise(known, &source) || known.name != *name {
                         self.start_folder(name, None);
@@ -281,13 +276,19 @@ impl Loop {
                 (Place::Feed(_), Some(_)) if under_way => {}
                 (Place::Feed(_), Some(known)) => {
                     if pace(old, known) != pace(&self.newsdesk, &source) {
-                        self.schedule_anew(name, states.get(name), now);
+                        self.schedule_anew(name, self.state_of(&source).as_ref(), now);
                     } else if known.name != *name {
-                        self.schedule(&source, states.get(name), now);
+                        self.schedule(&source, self.state_of(&source).as_ref(), now);
                     }
                 }
             }
         }
+    }
+
+    /// What is kept about its polls; where that cannot be read it is asked like a new one.
+    fn state_of(&self, source: &Arc<Source>) -> Option<SourceState> {
+        let read = self.newsdesk.states_of([source]);
+        read.inspect_err(|cause| tracing::error!(stage = "store", "{}", chain(cause))).ok()?.pop()
     }
 
     /// Another schedule counts from the last try on.
@@ -311,7 +312,7 @@ impl Loop {
         self.push(&source, next.at);
         let (store, row) = (self.newsdesk.store.clone(), self.newsdesk.row(name));
         self.aside.spawn(async move {
-            if let Err(cause) = store.record_poll(row, state).await {
+            if let Err(cause) = store.record_poll(row, Box::new(state)).await {
                 tracing::error!(stage = "store", "{}", chain(&cause));
             }
         });
@@ -356,7 +357,6 @@ async fn renew(old: &Newsdesk, read: Read, changes: mpsc::Sender<FolderChanged>)
         ReloadReport { ok: false, trouble: Some(words), ..report.clone() }
     };
     let newsdesk = old.renewed(settings).await.map_err(|cause| failed(chain(&cause)))?;
-    let states = newsdesk.store.states().await.map_err(|cause| failed(chain(&cause)))?;
     // The new ones are watched before the old ones are let go, so that nothing falls between.
     let watcher = match folders(old) == folders(&newsdesk) {
         true => None,
@@ -373,7 +373,7 @@ async fn renew(old: &Newsdesk, read: Read, changes: mpsc::Sender<FolderChanged>)
     for words in report.kept.iter().chain(&report.warnings) {
         tracing::warn!(stage = "config", "{words}");
     }
-    Ok(Renewed { newsdesk, states, watcher, report })
+    Ok(Renewed { newsdesk, watcher, report })
 }
 
 /// Give every entry its place, and sweep out what belongs to no section any more. What is to be published then.
