@@ -8,12 +8,17 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: libc::c_int = 4;
 
+/// A heap grows by so much at once: by default each page that it grows by is asked for. What is not used takes no room.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const PAD: libc::c_int = 16 << 20;
+
 /// Keep freed memory for the next refresh. Called once, first thing.
 pub fn keep() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` only sets three numbers of the allocator; no other thread runs yet.
+    // SAFETY: `mallopt` only sets four numbers of the allocator; no other thread runs yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
+        libc::mallopt(libc::M_TOP_PAD, PAD);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 128 << 20);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
     }

@@ -50,7 +50,7 @@ use crate::merge;
 use crate::model::{Section, Stated, Time};
 use crate::parse::plain::Vocabulary;
 use crate::publish::{self, Live};
-use crate::schedule::{Failure, Outage, Poll, queue};
+use crate::schedule::{Bounds, Cadence, Failure, Outage, Poll, queue};
 use crate::sections::{Placer, SourceRules};
 use crate::store::{Packed, SectionRow, SourceState, Store, StoreError};
 
@@ -107,6 +107,8 @@ pub struct Shared {
     /// Changes when the same bytes of an article are read in another way; of a feed.
     reading: String,
     feed_reading: String,
+    /// Of what has no line of its own: made once, since every poll writes it down.
+    adaptive_print: u64,
     /// Rendered entries of every feed, from one publication to the next.
     rendered: rendered::Shelves,
     archives: archives::Shelves,
@@ -225,6 +227,7 @@ impl Newsdesk {
             feed_reading: Newsdesk::feed_reading_print(&settings),
             rendered: rendered::Shelves::default(),
             archives: archives::Shelves::default(),
+            adaptive_print: Cadence::Adaptive.print(Bounds { min: settings.schedule.min, max: settings.schedule.max }),
             status: status::StatusPages::default(),
             settings: Arc::new(settings),
         };

@@ -410,7 +410,10 @@ impl Newsdesk {
                 let cadence = source.schedule.as_ref().unwrap_or(&schedule.default);
                 let bounds = schedule::Bounds { min: schedule.min, max: schedule.max };
                 let next = schedule::next_poll(cadence, bounds, &state.poll, now, &source.name);
-                state.poll.paced_by = Some(cadence.print(bounds));
+                state.poll.paced_by = Some(match cadence {
+                    schedule::Cadence::Adaptive => self.adaptive_print,
+                    schedule::Cadence::Cron(_) => cadence.print(bounds),
+                });
                 match cadence {
                     schedule::Cadence::Adaptive if state.poll.failures == 0 => {
                         self.push_paced(self.row(&source.name), next, now, now)

@@ -374,7 +374,7 @@ impl Way {
 /// The header fields of one request.
 fn fields(request: &Request<'_>, known: Option<&Validators>, url: &Url) -> Result<HeaderMap, Trouble> {
     let mut fields = HeaderMap::new();
-    if url.origin() == request.configured.origin() {
+    if is_of_one_origin(url, request.configured) {
         for (name, value) in request.headers {
             let forbidden = || Trouble::Header(name.clone());
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| forbidden())?;
@@ -391,6 +391,12 @@ fn fields(request: &Request<'_>, known: Option<&Validators>, url: &Url) -> Resul
         validators.put(&mut fields);
     }
     Ok(fields)
+}
+
+/// Of http and https, the only ones that are asked (RFC 6454 §5).
+fn is_of_one_origin(one: &Url, other: &Url) -> bool {
+    let port = one.port_or_known_default() == other.port_or_known_default();
+    port && one.scheme() == other.scheme() && one.host() == other.host()
 }
 
 /// Basic (RFC 7617), from the source's credentials or its URL's userinfo.
@@ -458,6 +464,9 @@ fn judge_literal(url: &Url, allow: &[AllowNetwork]) -> Result<(), address::Refus
 /// Without userinfo and fragment, which are nobody's business on the wire.
 pub(super) fn clean(url: &Url) -> Url {
     let mut url = url.clone();
+    if url.username().is_empty() && url.password().is_none() && url.fragment().is_none() {
+        return url;
+    }
     // Both fail only for URLs without a host, which have no userinfo either.
     let _ = url.set_username("");
     let _ = url.set_password(None);

@@ -1,6 +1,7 @@
 //! Failures: how long a source or its host is left alone. Nothing is ever given up, and the first success ends it.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -203,9 +204,9 @@ fn doubled(wait: TimeDelta, times: u32) -> TimeDelta {
 #[derive(Debug, Default)]
 pub struct Outage {
     /// Oldest first; a host asked again stands here twice, the later one counts.
-    asked: VecDeque<(Time, String)>,
+    asked: VecDeque<(Time, Arc<str>)>,
     /// Host -> when it was asked last, and whether it failed.
-    hosts: HashMap<String, (Time, bool)>,
+    hosts: HashMap<Arc<str>, (Time, bool)>,
     failing: usize,
     /// When anybody was reached last.
     reached: Option<Time>,
@@ -226,11 +227,12 @@ impl Outage {
         if !failed {
             self.reached = Some(now);
         }
-        if let Some((_, before)) = self.hosts.insert(host.to_owned(), (now, failed)) {
+        let host: Arc<str> = host.into();
+        if let Some((_, before)) = self.hosts.insert(host.clone(), (now, failed)) {
             self.failing -= usize::from(before);
         }
         self.failing += usize::from(failed);
-        self.asked.push_back((now, host.to_owned()));
+        self.asked.push_back((now, host));
     }
 
     /// Is the fault ours?
