@@ -139,9 +139,10 @@ pub(super) const STORED: &str =
 /// Of a member `m` of a section, for [`StandingReader`].
 pub(super) const STANDING: &str =
     "SELECT e.id, e.published_id, m.source, m.effective, e.updated, e.print, m.number, m.corrected,
+    CASE WHEN EXISTS (SELECT 1 FROM member n WHERE n.section = m.section AND n.copy_of = m.entry) THEN
     (SELECT group_concat(hex(c.print) || coalesce(o.origin, ''), char(0)) FROM member n JOIN entry c ON c.id = n.entry
-        JOIN source o ON o.id = c.source WHERE n.section = m.section AND n.copy_of = m.entry),
-    p.print FROM member m JOIN entry e ON e.id = m.entry LEFT JOIN page p ON p.entry = e.id";
+        JOIN source o ON o.id = c.source WHERE n.section = m.section AND n.copy_of = m.entry)
+    END, p.print FROM member m JOIN entry e ON e.id = m.entry LEFT JOIN page p ON p.entry = e.id";
 
 /// Of a source, where there are no numbers.
 const OF_SOURCE: &str =
@@ -153,6 +154,7 @@ pub(super) const SHOWN: &str = "m.copy_of IS NULL";
 
 /// So many may share one date; a window stays bounded whatever a source states.
 const MOST_OF_ONE_DATE: i64 = 20;
+const MOST_RESERVED: usize = 256;
 
 /// The date of the last entry of a window, and how many may have it.
 fn edge(db: &Connection, shown: Shown, count: usize) -> Result<(i64, i64, i64), StoreError> {
@@ -225,20 +227,35 @@ fn span(db: &Connection, section: i64, from: i64, to: i64, skip: usize, count: u
     })
 }
 
+/// The newest, and all that share the date of the last of them.
 pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
-    let (row, oldest, most) = edge(db, shown, count)?;
-    let entries = match shown {
-        Shown::Section(_) => format!(
-            "{STANDING} WHERE m.section = ?1 AND m.effective >= ?2 AND {SHOWN}
-            ORDER BY m.effective DESC, m.entry DESC LIMIT ?3"
+    let (row, entries) = match shown {
+        Shown::Section(row) => (
+            row,
+            format!("{STANDING} WHERE m.section = ?1 AND {SHOWN} ORDER BY m.effective DESC, m.entry DESC LIMIT ?2"),
         ),
-        Shown::Source(_) => format!(
-            "{OF_SOURCE} WHERE e.source = ?1 AND e.withdrawn IS NULL AND e.effective >= ?2
-            ORDER BY e.effective DESC, e.id DESC LIMIT ?3"
+        Shown::Source(row) => (
+            row,
+            format!(
+                "{OF_SOURCE} WHERE e.source = ?1 AND e.withdrawn IS NULL ORDER BY e.effective DESC, e.id DESC LIMIT ?2"
+            ),
         ),
     };
+    let count = count.max(1);
+    let most = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(MOST_OF_ONE_DATE);
     let mut statement = db.prepare_cached(&entries)?;
-    StandingReader::new(db)?.all(statement.query([row, oldest, most])?)
+    // In order of an index, so that no more is read than is taken.
+    let mut rows = statement.query([row, most])?;
+    let mut reader = StandingReader::new(db)?;
+    let mut found: Vec<Standing> = Vec::with_capacity(count.min(MOST_RESERVED));
+    while let Some(row) = rows.next()? {
+        let standing = reader.one(row)?;
+        if found.get(count - 1).is_some_and(|last| last.effective != standing.effective) {
+            break;
+        }
+        found.push(standing);
+    }
+    Ok(found)
 }
 
 /// Reads what stands in a feed. What is said of a source is the same for all its entries: it is looked up once.
@@ -246,12 +263,14 @@ pub(super) struct StandingReader<'a> {
     source: CachedStatement<'a>,
     /// Name, and hash of the published id and the metadata, by row.
     sources: HashMap<i64, (String, [u8; 32])>,
+    /// What the version of an entry is the hash of.
+    whole: Vec<u8>,
 }
 
 impl<'a> StandingReader<'a> {
     pub(super) fn new(db: &'a Connection) -> Result<StandingReader<'a>, StoreError> {
         let source = db.prepare_cached("SELECT name, feed_id, origin FROM source WHERE id = ?1")?;
-        Ok(StandingReader { source, sources: HashMap::new() })
+        Ok(StandingReader { source, sources: HashMap::new(), whole: Vec::new() })
     }
 
     pub(super) fn all(&mut self, mut rows: Rows<'_>) -> Result<Vec<Standing>, StoreError> {
@@ -264,19 +283,20 @@ impl<'a> StandingReader<'a> {
 
     pub(super) fn one(&mut self, row: &Row<'_>) -> rusqlite::Result<Standing> {
         let updated: i64 = row.get(4)?;
+        let mut whole = std::mem::take(&mut self.whole);
+        whole.clear();
         let (source, said) = self.source(row.get(2)?)?;
-        let mut version = blake3::Hasher::new();
-        version.update(row.get_ref(5)?.as_blob().unwrap_or_default());
-        version.update(&updated.to_le_bytes());
-        version.update(said);
+        whole.extend_from_slice(row.get_ref(5)?.as_blob().unwrap_or_default());
+        whole.extend_from_slice(&updated.to_le_bytes());
+        whole.extend_from_slice(said);
         // What is said of its copies and on its page: a null byte stands in no text of them.
         for column in [8, 9] {
-            version.update(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
-            version.update(&[0]);
+            whole.extend_from_slice(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default());
+            whole.push(0);
         }
         let mut print = [0; 16];
-        print.copy_from_slice(&version.finalize().as_bytes()[..16]);
-        Ok(Standing {
+        print.copy_from_slice(&blake3::hash(&whole).as_bytes()[..16]);
+        let standing = Standing {
             row: row.get(0)?,
             id: EntryId(row.get(1)?),
             source: source.clone(),
@@ -285,7 +305,9 @@ impl<'a> StandingReader<'a> {
             number: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),
             corrected: row.get::<_, Option<i64>>(7)?.map(time),
             version: print,
-        })
+        };
+        self.whole = whole;
+        Ok(standing)
     }
 
     fn source(&mut self, row: i64) -> rusqlite::Result<&(String, [u8; 32])> {
