@@ -30,6 +30,19 @@
 //! | [`daemon`] | the loop: refresh and publish in the order of the flow | all of the above |
 //! | [`cli`] | arguments become calls | daemon, config |
 
+// Nothing that comes from outside may end the process: what cannot fail says why, where it stands.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod model;
 
 pub mod parse;

@@ -58,6 +58,6 @@ pub fn store_file(url: &str) -> Result<PathBuf, String> {
 
 /// What holds with no configuration at all: nothing is read, nothing but an empty site is published.
 pub fn defaults(locations: &Locations) -> Settings {
-    // An empty configuration is valid, which a test proves.
+    #[expect(clippy::expect_used, reason = "locations are not checked here, and a test reads the empty configuration")]
     check::settings(file::empty(), locations).expect("the built-in defaults are valid")
 }

@@ -1,5 +1,14 @@
 //! Reading tables: a key by its name and kind, with its place; whatever is wrong is noted and reading goes on.
 
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::expect_used,
+        clippy::panic,
+        reason = "which key is asked for, and its kind and default, stand in the code and never in a file; tests read every key and every default"
+    )
+)]
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;

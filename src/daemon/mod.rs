@@ -433,7 +433,8 @@ fn base(settings: &Settings) -> Url {
     let every = settings.server.listen.parse::<SocketAddr>().ok().filter(|address| address.ip().is_unspecified());
     let host = every.map_or(settings.server.listen.clone(), |address| format!("localhost:{}", address.port()));
     let listen = || Url::parse(&format!("http://{host}/")).ok();
-    let fallback = || Url::parse("http://127.0.0.1:8080/").unwrap_or_else(|_| unreachable!("a constant that parses"));
+    #[expect(clippy::expect_used, reason = "a constant")]
+    let fallback = || Url::parse("http://127.0.0.1:8080/").expect("a constant that parses");
     settings.site.url.clone().or_else(listen).unwrap_or_else(fallback)
 }
 

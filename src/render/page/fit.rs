@@ -553,6 +553,7 @@ mod tests {
         check(&table("<tr><td colspan=\"2\">a</td></tr>"), &table("<tr><td>a</td></tr>"));
         check(&table("<tr><td rowspan=\"9\">a</td></tr>"), &table("<tr><td>a</td></tr>"));
         check(&table("<tr><td colspan=\"4000\">a</td></tr>"), &table("<tr><td>a</td></tr>"));
+        check(&table("<tr><td colspan=\"0\">a</td></tr>"), &table("<tr><td>a</td></tr>"));
     }
 
     #[test]
