@@ -22,11 +22,13 @@ use newsdesk::merge::{self, Candidate, Identity, current};
 use newsdesk::model::{Paging, Time};
 use newsdesk::normalize::identity;
 use newsdesk::render::{self, Format, Fragment, Manner, fragment};
-use newsdesk::store::{Reach, Refresh, Shown};
+use newsdesk::store::{Reach, Refresh, Shown, Standings, View};
 
 const RUNS: usize = 60;
 
 fn main() -> Result<(), Failure> {
+    // As the daemon does, for both programs.
+    newsdesk::daemon::memory::keep();
     let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![10_000, 1_000_000] } else { sizes };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -155,6 +157,7 @@ async fn rendering(
         .into_iter()
         .map(|stored| (stored.row, made(stored)))
         .collect();
+    let section = std::sync::Arc::new(section);
     let (mut times, mut smallest) = (Vec::new(), Vec::new());
     for run in 0..RUNS * 5 {
         let start = cpu_time();
@@ -163,10 +166,14 @@ async fn rendering(
         assert!(document.len() > 50_000);
         let changed = rows[(run * 37) % rows.len()];
         let start = cpu_time();
-        let found = desk.store.standings(row, reach).await?;
-        let current =
-            current::current(&section, &found.shelf, found.window, found.latest, found.corrected, &|_| 0, now());
-        for stored in desk.store.entries(Some(row), vec![changed]).await? {
+        let seen = section.clone();
+        let look = move |view: &View<'_>| {
+            let Standings { shelf, window, latest, corrected } = view.standings(row, reach)?;
+            let current = current::current(&seen, &shelf, window, latest, corrected, &|_| 0, now());
+            Ok((current, view.entries(Some(row), &[changed])?))
+        };
+        let (current, loaded) = desk.store.view(look).await?;
+        for stored in loaded {
             kept.insert(stored.row, made(stored));
         }
         let fragments: Vec<Fragment> =

@@ -1,5 +1,5 @@
 //! What a feed is made of, out of the store: head, places of its entries, and of these whatever is not kept from the last
-//! time; nothing where the live documents were made of the very same. Rules are carried out here, and of private sources
+//! time; nothing where the live documents were made of the very same. All of one feed is seen at one moment of the store. Rules are carried out here, and of private sources
 //! only the name goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +11,11 @@ use uuid::Uuid;
 use super::Newsdesk;
 use super::publication::TOMBSTONE_DELAY;
 use super::rendered::Rendered;
-use super::work::blocking;
 use crate::config::settings::Source;
 use crate::merge::{self, Candidate, Identity, current};
 use crate::model::{Entry, Feed, Origin, Paging, Section, Standing, Time};
 use crate::render::{self, Manner};
-use crate::store::{Reach, SectionRow, Shown, Standings, StoreError, Stored};
+use crate::store::{Reach, SectionRow, Shown, SourceRow, Standings, StoreError, Stored, View};
 
 /// Announced for this long (RFC 6721).
 const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
@@ -27,6 +26,11 @@ pub const NEWEST_ON_THE_FRONT: usize = 40;
 /// Lines of the feed with this page that the front page shows.
 pub(super) fn on_the_front(path: &str) -> usize {
     if path.is_empty() { NEWEST_ON_THE_FRONT } else { ON_THE_FRONT }
+}
+
+/// Of a section by its name; of the whole site without one.
+fn page_of(section: &str) -> String {
+    if section.is_empty() { String::new() } else { format!("{section}/") }
 }
 
 /// One feed, out of the store: of the entries that stand in it unchanged, nothing but their place.
@@ -51,57 +55,82 @@ impl Newsdesk {
         section: &Arc<Section>,
         now: Time,
     ) -> Result<Option<Material>, StoreError> {
+        if !row.name.is_empty() {
+            self.store.number(row.row, current::size(section), now).await?;
+        }
+        let (newsdesk, row, section) = (self.clone(), row.clone(), section.clone());
+        self.store.view(move |view| newsdesk.section_seen(view, &row, &section, now)).await
+    }
+
+    fn section_seen(
+        &self,
+        view: &View<'_>,
+        row: &SectionRow,
+        section: &Section,
+        now: Time,
+    ) -> Result<Option<Material>, StoreError> {
         let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
-        let deleted = self.store.tombstones(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
-        let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
+        let deleted = view.tombstones(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY)?;
+        let path = page_of(&row.name);
         let (standings, paging) = if row.name.is_empty() {
-            let found = self.store.newest(row.row, section.limit, section.max_per_source).await?;
+            let found = view.newest(row.row, section.limit, section.max_per_source)?;
             (merge::newest(section, found, &priority, now), Paging::Alone)
         } else {
-            self.store.number(row.row, current::size(section), now).await?;
             let reach = Reach {
                 window: section.limit,
                 most_per_source: section.max_per_source,
-                documents: current::reach(section, &self.store.shelf(row.row).await?),
+                documents: current::reach(section, &view.shelf(row.row)?),
                 corrected_since: now - current::CORRECTED,
                 corrected: current::most_corrected(section),
             };
-            let Standings { shelf, window, latest, corrected } = self.store.standings(row.row, reach).await?;
+            let Standings { shelf, window, latest, corrected } = view.standings(row.row, reach)?;
             let current = current::current(section, &shelf, window, latest, corrected, &priority, now);
             (current.entries, Paging::Current { previous: current.previous })
         };
         let identity = Identity { id: row.feed_id.clone(), created: row.created, path: path.clone() };
         let feed = merge::feed(section, identity, &self.site, None, deleted, paging);
-        self.changed_material(path, Some(row.row), feed, standings).await
+        self.changed_material(view, path, Some(row.row), feed, standings)
     }
 
     pub(super) async fn source_material(&self, source: &Source, now: Time) -> Result<Option<Material>, StoreError> {
         let row = self.store.source(self.row(&source.name)).await?;
+        let (newsdesk, name) = (self.clone(), source.name.clone());
+        self.store.view(move |view| newsdesk.source_seen(view, &name, row, now)).await
+    }
+
+    fn source_seen(
+        &self,
+        view: &View<'_>,
+        name: &str,
+        row: SourceRow,
+        now: Time,
+    ) -> Result<Option<Material>, StoreError> {
         // A feed has no id before its source was first read.
         let Some(origin) = row.origin.filter(|origin| !origin.id.is_empty()) else { return Ok(None) };
-        let origin = self.told_origin(&source.name, origin);
+        let origin = self.told_origin(name, origin);
         let section = Section {
-            title: if origin.title.is_empty() { source.name.clone() } else { origin.title },
+            title: if origin.title.is_empty() { name.to_owned() } else { origin.title },
             description: origin.subtitle,
             language: origin.language,
             ..super::site_section(&self.settings)
         };
-        let found = self.store.glance(Shown::Source(row.row), section.limit).await?;
+        let found = view.glance(Shown::Source(row.row), section.limit)?;
         let standings = merge::newest(&section, found, &|_| 0, now);
-        let deleted = self.store.tombstones_of_source(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY).await?;
-        let path = format!("sources/{}/", crate::normalize::links::encode_segment(&source.name));
+        let deleted = view.tombstones_of_source(row.row, now - TOMBSTONE_DAYS, now - TOMBSTONE_DELAY)?;
+        let path = format!("sources/{}/", crate::normalize::links::encode_segment(name));
         // Without entries: when the last one left, else when the site was made.
         let left = deleted.iter().map(|tombstone| tombstone.when).max();
         let made = self.sections.first().map(|(site, _)| site.created);
         let created = row.newest.or(left).or(made).unwrap_or_default();
         let identity = Identity { id: origin.id, created, path: path.clone() };
         let feed = merge::feed(&section, identity, &self.site, None, deleted, Paging::Alone);
-        self.changed_material(path, None, Feed { icon: origin.icon, rights: origin.rights, ..feed }, standings).await
+        self.changed_material(view, path, None, Feed { icon: origin.icon, rights: origin.rights, ..feed }, standings)
     }
 
     /// Nothing where the live documents were made of the very same.
-    async fn changed_material(
+    fn changed_material(
         &self,
+        view: &View<'_>,
         path: String,
         row: Option<i64>,
         feed: Feed,
@@ -112,7 +141,7 @@ impl Newsdesk {
         if self.live.is_made_of(&names[0], &print) && names.iter().all(|name| self.live.get(name).is_some()) {
             return Ok(None);
         }
-        Ok(Some(Material { print, ..self.material(path, row, feed, standings).await? }))
+        Ok(Some(Material { print, ..self.material(view, path, row, feed, standings)? }))
     }
 
     /// Of all that the documents of a feed are made of, this program included.
@@ -131,21 +160,17 @@ impl Newsdesk {
     }
 
     /// Load what is not kept from the last time.
-    async fn material(
+    fn material(
         &self,
+        view: &View<'_>,
         path: String,
         row: Option<i64>,
         feed: Feed,
         standings: Vec<Standing>,
     ) -> Result<Material, StoreError> {
-        let mut kept = self.rendered.take(&path);
-        if kept.rests() {
-            let (newsdesk, path) = (self.clone(), path.clone());
-            kept = blocking(move || kept.woken(&path, &newsdesk.live)).await;
-        }
-        let kept = kept.of_manner(Manner::of(&feed));
+        let kept = self.rendered.take(&path).woken(&path, &self.live).of_manner(Manner::of(&feed));
         let missing = standings.iter().filter(|standing| !kept.holds(standing)).map(|standing| standing.row);
-        let loaded = self.store.entries(row, missing.collect()).await?;
+        let loaded = view.entries(row, &missing.collect::<Vec<i64>>())?;
         let loaded = loaded.into_iter().map(|stored| (stored.row, stored)).collect();
         Ok(Material { path, feed, standings, print: String::new(), loaded, kept, front_only: false })
     }
@@ -157,21 +182,33 @@ impl Newsdesk {
         made: &BTreeSet<String>,
         now: Time,
     ) -> Result<Vec<Material>, StoreError> {
-        let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
         let mut rest = Vec::new();
         for (row, section) in &self.sections {
-            let path = if row.name.is_empty() { String::new() } else { format!("{}/", row.name) };
+            let path = page_of(&row.name);
             if !made.contains(&path) && !self.rendered.knows(&path) {
-                let few = Section { limit: on_the_front(&path), ..(**section).clone() };
-                let found = self.store.newest(row.row, few.limit, few.max_per_source).await?;
-                let standings = merge::newest(&few, found, &priority, now);
-                let identity = Identity { id: String::new(), created: now, path: path.clone() };
-                let feed = merge::feed(&few, identity, &self.site, None, Vec::new(), Paging::Alone);
-                let material = self.material(path, Some(row.row), feed, standings).await?;
-                rest.push(Material { front_only: true, ..material });
+                let (newsdesk, row, section) = (self.clone(), row.row, section.clone());
+                rest.push(self.store.view(move |view| newsdesk.front_seen(view, path, row, &section, now)).await?);
             }
         }
         Ok(rest)
+    }
+
+    fn front_seen(
+        &self,
+        view: &View<'_>,
+        path: String,
+        row: i64,
+        section: &Section,
+        now: Time,
+    ) -> Result<Material, StoreError> {
+        let priority = |source: &str| self.sources.get(source).map_or(0, |source| source.priority);
+        let few = Section { limit: on_the_front(&path), ..section.clone() };
+        let found = view.newest(row, few.limit, few.max_per_source)?;
+        let standings = merge::newest(&few, found, &priority, now);
+        let identity = Identity { id: String::new(), created: now, path: path.clone() };
+        let feed = merge::feed(&few, identity, &self.site, None, Vec::new(), Paging::Alone);
+        let material = self.material(view, path, Some(row), feed, standings)?;
+        Ok(Material { front_only: true, ..material })
     }
 
     /// A stored entry with the rules of the configuration carried out on a copy.

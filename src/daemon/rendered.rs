@@ -120,10 +120,6 @@ impl Rendered {
         self.resting = Some(Resting { etags: documents.each_ref().map(|document| document.etag.clone()), places });
     }
 
-    pub fn rests(&self) -> bool {
-        self.resting.is_some()
-    }
-
     /// With its bytes again; nothing, where the live documents of the feed are others by now. It unpacks them.
     pub fn woken(mut self, path: &str, live: &Live) -> Rendered {
         let Some(Resting { etags, places }) = self.resting.take() else { return self };
@@ -281,11 +277,13 @@ mod tests {
         shelves.rest_all(&live);
         shelves.rest_all(&live);
         let kept = shelves.take("news/");
-        assert!(kept.rests() && kept.fragments.iter().all(|f| f.atom.len() + f.rss.len() + f.json.len() == 0));
+        assert!(
+            kept.resting.is_some() && kept.fragments.iter().all(|f| f.atom.len() + f.rss.len() + f.json.len() == 0)
+        );
         let document = live.get("news/atom.xml").unwrap();
         assert_eq!(etag(&document.body_once().unwrap()), document.etag, "served as before");
         let kept = kept.woken("news/", &live);
-        assert!(!kept.rests());
+        assert!(kept.resting.is_none());
         assert_eq!(kept.fragments, fragments);
 
         // Made of others meanwhile: nothing is kept, and nothing of it taken for what it is not.

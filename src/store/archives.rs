@@ -4,6 +4,7 @@
 //! was then: a feed that renames itself changes no old document.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -11,7 +12,7 @@ use super::capped::newest;
 use super::members::section_rows;
 use super::retention::nth_newest;
 use super::windows::{SHOWN, STANDING, STORED, StandingReader, stored};
-use super::{Store, StoreError, Stored, time};
+use super::{Store, StoreError, Stored, View, time};
 use crate::model::{Origin, Shelf, Standing, Time};
 
 /// Numbers given in one write, so that no other waits long for its turn.
@@ -71,28 +72,7 @@ impl Store {
 
     /// All that decides what stands in the current document of a section, as of one moment.
     pub async fn standings(&self, section: i64, reach: Reach) -> Result<Standings, StoreError> {
-        self.read(move |db| {
-            let transaction = db.unchecked_transaction()?;
-            let shelf = shelf(db, section)?;
-            let window = newest(db, section, reach.window, reach.most_per_source)?;
-            // Numbers below the lowest of the newest by date are behind the current document in any case.
-            let lowest = window.iter().filter_map(|standing| standing.number).min();
-            let behind =
-                lowest.map_or(shelf.newest(), |lowest| (lowest - 1).checked_div(shelf.size).unwrap_or_default());
-            let farthest = shelf.newest().saturating_sub(reach.documents);
-            let after = shelf.last_of(behind.clamp(farthest, shelf.newest()));
-            let oldest = window.iter().map(|standing| standing.effective).min();
-            let (latest, corrected) = match oldest {
-                Some(oldest) if shelf.size > 0 => {
-                    (latest(db, section, after, oldest)?, corrected(db, section, reach, oldest)?)
-                }
-                _ => Default::default(),
-            };
-            let found = Standings { shelf, window, latest, corrected };
-            transaction.commit()?;
-            Ok(found)
-        })
-        .await
+        self.view(move |view| view.standings(section, reach)).await
     }
 
     pub async fn shelf(&self, section: i64) -> Result<Shelf, StoreError> {
@@ -253,6 +233,38 @@ impl Store {
     }
 }
 
+impl View<'_> {
+    pub fn shelf(&self, section: i64) -> Result<Shelf, StoreError> {
+        shelf(self.0, section)
+    }
+
+    /// As [`Store::newest`].
+    pub fn newest(&self, section: i64, count: usize, most: Option<usize>) -> Result<Vec<Standing>, StoreError> {
+        newest(self.0, section, count, most, &mut StandingReader::new(self.0)?)
+    }
+
+    /// As [`Store::standings`].
+    pub fn standings(&self, section: i64, reach: Reach) -> Result<Standings, StoreError> {
+        let mut reader = StandingReader::new(self.0)?;
+        let shelf = self.shelf(section)?;
+        let window = newest(self.0, section, reach.window, reach.most_per_source, &mut reader)?;
+        // Numbers below the lowest of the newest by date are behind the current document in any case.
+        let lowest = window.iter().filter_map(|standing| standing.number).min();
+        let behind = lowest.map_or(shelf.newest(), |lowest| (lowest - 1).checked_div(shelf.size).unwrap_or_default());
+        let farthest = shelf.newest().saturating_sub(reach.documents);
+        let after = shelf.last_of(behind.clamp(farthest, shelf.newest()));
+        let oldest = window.iter().map(|standing| standing.effective).min();
+        let (latest, corrected) = match oldest {
+            Some(oldest) if shelf.size > 0 => (
+                latest(self.0, section, after, oldest, &mut reader)?,
+                corrected(self.0, section, reach, oldest, &mut reader)?,
+            ),
+            _ => Default::default(),
+        };
+        Ok(Standings { shelf, window, latest, corrected })
+    }
+}
+
 /// The planner would look at every member of the section.
 const UNNUMBERED: &str = "m.section = ?1 AND m.section <> 1 AND m.number IS NULL AND m.copy_of IS NULL";
 const ARCHIVE: &str = "SELECT document, touched, print, modified, counter FROM archive";
@@ -284,25 +296,40 @@ pub(super) fn shelf(db: &Connection, section: i64) -> Result<Shelf, StoreError> 
 }
 
 /// What is younger than `oldest` stands in the window already.
-fn latest(db: &Connection, section: i64, after: u64, oldest: Time) -> Result<Vec<Standing>, StoreError> {
-    let sql = format!(
-        "{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND +m.effective <= ?3 AND {SHOWN}
-        ORDER BY m.number"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    StandingReader::new(db)?.all(statement.query([section, integer(after), oldest.timestamp()])?)
+fn latest(
+    db: &Connection,
+    section: i64,
+    after: u64,
+    oldest: Time,
+    reader: &mut StandingReader<'_>,
+) -> Result<Vec<Standing>, StoreError> {
+    static LATEST: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{STANDING} WHERE m.section = ?1 AND m.section <> 1 AND m.number > ?2 AND +m.effective <= ?3 AND {SHOWN}
+            ORDER BY m.number"
+        )
+    });
+    let mut statement = db.prepare_cached(&LATEST)?;
+    reader.all(statement.query([section, integer(after), oldest.timestamp()])?)
 }
 
 /// The same holds of what was corrected.
-fn corrected(db: &Connection, section: i64, reach: Reach, oldest: Time) -> Result<Vec<Standing>, StoreError> {
-    let sql = format!(
-        "{STANDING} WHERE m.section = ?1 AND m.corrected > ?2 AND m.corrected IS NOT NULL AND +m.effective <= ?4 AND {SHOWN}
-        ORDER BY m.corrected DESC, m.entry LIMIT ?3"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
+fn corrected(
+    db: &Connection,
+    section: i64,
+    reach: Reach,
+    oldest: Time,
+    reader: &mut StandingReader<'_>,
+) -> Result<Vec<Standing>, StoreError> {
+    static CORRECTED: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{STANDING} WHERE m.section = ?1 AND m.corrected > ?2 AND m.corrected IS NOT NULL
+            AND +m.effective <= ?4 AND {SHOWN} ORDER BY m.corrected DESC, m.entry LIMIT ?3"
+        )
+    });
+    let mut statement = db.prepare_cached(&CORRECTED)?;
     let (since, most) = (reach.corrected_since.timestamp(), integer(reach.corrected as u64));
-    let values = params![section, since, most, oldest.timestamp()];
-    StandingReader::new(db)?.all(statement.query(values)?)
+    reader.all(statement.query(params![section, since, most, oldest.timestamp()])?)
 }
 
 /// One batch; how many were given. Documents that are full now begin to exist.

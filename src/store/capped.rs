@@ -2,6 +2,7 @@
 //! hides nobody.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -15,7 +16,7 @@ const MOST_LOOKED_AT: usize = 100_000;
 impl Store {
     /// The newest entries of a section without their texts, at most so many of one source.
     pub async fn newest(&self, section: i64, count: usize, most: Option<usize>) -> Result<Vec<Standing>, StoreError> {
-        self.read(move |db| newest(db, section, count, most)).await
+        self.view(move |view| view.newest(section, count, most)).await
     }
 }
 
@@ -25,19 +26,26 @@ pub(super) fn newest(
     section: i64,
     count: usize,
     most: Option<usize>,
+    reader: &mut StandingReader<'_>,
 ) -> Result<Vec<Standing>, StoreError> {
     match most {
-        Some(most) => capped(db, section, count, most),
-        None => glance(db, Shown::Section(section), count),
+        Some(most) => capped(db, section, count, most, reader),
+        None => glance(db, Shown::Section(section), count, reader),
     }
 }
 
 /// The newest entries of a section, at most `most` of each source; all of those that share the date of a last one are
 /// there too, so that `merge` can choose.
-fn capped(db: &Connection, section: i64, count: usize, most: usize) -> Result<Vec<Standing>, StoreError> {
-    let sql = format!("{STANDING} WHERE m.section = ?1 AND m.effective = ?2 AND m.entry = ?3");
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut reader = StandingReader::new(db)?;
+fn capped(
+    db: &Connection,
+    section: i64,
+    count: usize,
+    most: usize,
+    reader: &mut StandingReader<'_>,
+) -> Result<Vec<Standing>, StoreError> {
+    static MEMBER: LazyLock<String> =
+        LazyLock::new(|| format!("{STANDING} WHERE m.section = ?1 AND m.effective = ?2 AND m.entry = ?3"));
+    let mut statement = db.prepare_cached(&MEMBER)?;
     let mut found = Vec::new();
     for (effective, entry) in members(db, section, count.max(1), most.max(1))? {
         found.extend(statement.query_row([section, effective, entry], |row| reader.one(row)).optional()?);

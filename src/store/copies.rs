@@ -216,20 +216,13 @@ pub(super) fn shown_in(db: &Connection, row: i64) -> Result<Vec<i64>, StoreError
 
 /// Give every entry of a section's window the copies that it stands for there.
 pub(super) fn attach(db: &Connection, section: i64, entries: &mut [Stored]) -> Result<(), StoreError> {
-    let rows = format!("[{}]", entries.iter().map(|entry| entry.row.to_string()).collect::<Vec<_>>().join(","));
-    let sql = "SELECT copy_of, entry FROM member WHERE section = ?1 AND copy_of <> entry
-        AND copy_of IN (SELECT value FROM json_each(?2)) ORDER BY copy_of, entry";
+    let sql = "SELECT entry FROM member WHERE section = ?1 AND copy_of = ?2 AND entry <> ?2 ORDER BY entry LIMIT ?3";
+    let most = i64::try_from(MOST_LISTED).unwrap_or(i64::MAX);
     let mut statement = db.prepare_cached(sql)?;
-    let found: Vec<(i64, i64)> =
-        statement.query_map(params![section, rows], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    if found.is_empty() {
-        return Ok(());
-    }
     for entry in entries {
-        let start = found.partition_point(|(shown, _)| *shown < entry.row);
-        let copies = found.iter().skip(start).take_while(|(shown, _)| *shown == entry.row).take(MOST_LISTED);
-        for (_, copy) in copies {
-            entry.copies.extend(by_row(db, *copy)?);
+        let copies = statement.query_map(params![section, entry.row, most], |row| row.get::<_, i64>(0))?;
+        for copy in copies {
+            entry.copies.extend(by_row(db, copy?)?);
         }
     }
     Ok(())

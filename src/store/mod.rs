@@ -54,7 +54,7 @@ pub use retention::Pruned;
 pub use revisions::{Packed, StoredRevision};
 pub use sources::{SectionRow, SourceRow};
 pub use spells::{Spell, Spells};
-pub use sqlite::Store;
+pub use sqlite::{Store, View};
 pub use windows::{Shown, Span};
 pub use withdraw::{Undone, Wanted};
 

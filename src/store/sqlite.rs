@@ -84,6 +84,9 @@ impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Work for Write
     }
 }
 
+/// The store as it is at one moment; see [`Store::view`].
+pub struct View<'a>(pub(super) &'a Connection);
+
 impl Store {
     /// Open for writing: refused while another process has it open so. Makes the file, its folder and its tables.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
@@ -180,6 +183,21 @@ impl Store {
         let writes = self.shared.writes.as_ref().ok_or(StoreError::Closed)?;
         writes.put(Box::new(Write { operation, result: None, reply }), patient).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Look at one moment of the store, as often as needed and on one thread; never waits for a writer. For what takes
+    /// several reads that have to fit together: nothing is written between them.
+    pub async fn view<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(move |db| {
+            let moment = db.unchecked_transaction()?;
+            let found = look(&View(&moment))?;
+            moment.commit()?;
+            Ok(found)
+        })
+        .await
     }
 
     /// Carry out one read on a connection of its own: never waits for a writer.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::sync::LazyLock;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows};
 
@@ -10,7 +11,7 @@ use super::full_text::with_text;
 use super::members::section_names;
 use super::pack::decode;
 use super::sources::origin;
-use super::{Store, StoreError, Stored, time};
+use super::{Store, StoreError, Stored, View, time};
 use crate::model::{Entry, EntryId, Origin, Standing, Time, Tombstone};
 
 /// Which entries a window shows.
@@ -39,11 +40,6 @@ impl Store {
         self.read(move |db| window(db, shown, count)).await
     }
 
-    /// The same without their texts.
-    pub async fn glance(&self, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
-        self.read(move |db| glance(db, shown, count)).await
-    }
-
     /// Entries of a section between two moments, the first included, newest first, after the first `skip` of them; and
     /// what there is on both sides.
     pub async fn span(
@@ -62,28 +58,12 @@ impl Store {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        self.read(move |db| {
-            let mut statement = db.prepare_cached(&format!("{STORED} WHERE e.id = ?1"))?;
-            let mut found = Vec::with_capacity(rows.len());
-            for row in rows {
-                found.extend(statement.query_row([row], |row| Ok(stored(row))).optional()?.transpose()?);
-            }
-            if let Some(section) = section {
-                copies::attach(db, section, &mut found)?;
-            }
-            Ok(found)
-        })
-        .await
+        self.read(move |db| View(db).entries(section, &rows)).await
     }
 
     /// What was withdrawn from a section between two moments, newest first.
     pub async fn tombstones(&self, section: i64, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
-        self.read(move |db| {
-            let sql = "SELECT published_id, withdrawn FROM tombstone WHERE section = ?1 AND withdrawn > ?2 AND withdrawn <= ?3
-                ORDER BY withdrawn DESC, published_id LIMIT 200";
-            tombstones(db, sql, section, after, until)
-        })
-        .await
+        self.read(move |db| View(db).tombstones(section, after, until)).await
     }
 
     /// What was withdrawn of a source between two moments, newest first.
@@ -93,13 +73,7 @@ impl Store {
         after: Time,
         until: Time,
     ) -> Result<Vec<Tombstone>, StoreError> {
-        self.read(move |db| {
-            let sql = "SELECT published_id, withdrawn FROM entry
-                WHERE source = ?1 AND withdrawn IS NOT NULL AND withdrawn > ?2 AND withdrawn <= ?3
-                ORDER BY withdrawn DESC, published_id LIMIT 200";
-            tombstones(db, sql, source, after, until)
-        })
-        .await
+        self.read(move |db| View(db).tombstones_of_source(source, after, until)).await
     }
 
     pub async fn entry_by_id(&self, id: String) -> Result<Option<Stored>, StoreError> {
@@ -119,6 +93,44 @@ impl Store {
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
+    }
+}
+
+impl View<'_> {
+    /// The newest entries without their texts, by effective date; all of those that share the last one's date are there
+    /// too.
+    pub fn glance(&self, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
+        glance(self.0, shown, count, &mut StandingReader::new(self.0)?)
+    }
+
+    /// As [`Store::entries`].
+    pub fn entries(&self, section: Option<i64>, rows: &[i64]) -> Result<Vec<Stored>, StoreError> {
+        static BY_ROW: LazyLock<String> = LazyLock::new(|| format!("{STORED} WHERE e.id = ?1"));
+        let mut statement = self.0.prepare_cached(&BY_ROW)?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            found.extend(statement.query_row([row], |row| Ok(stored(row))).optional()?.transpose()?);
+        }
+        if let Some(section) = section {
+            copies::attach(self.0, section, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// As [`Store::tombstones`].
+    pub fn tombstones(&self, section: i64, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
+        let sql =
+            "SELECT published_id, withdrawn FROM tombstone WHERE section = ?1 AND withdrawn > ?2 AND withdrawn <= ?3
+            ORDER BY withdrawn DESC, published_id LIMIT 200";
+        tombstones(self.0, sql, section, after, until)
+    }
+
+    /// As [`Store::tombstones_of_source`].
+    pub fn tombstones_of_source(&self, source: i64, after: Time, until: Time) -> Result<Vec<Tombstone>, StoreError> {
+        let sql = "SELECT published_id, withdrawn FROM entry
+            WHERE source = ?1 AND withdrawn IS NOT NULL AND withdrawn > ?2 AND withdrawn <= ?3
+            ORDER BY withdrawn DESC, published_id LIMIT 200";
+        tombstones(self.0, sql, source, after, until)
     }
 }
 
@@ -228,25 +240,27 @@ fn span(db: &Connection, section: i64, from: i64, to: i64, skip: usize, count: u
 }
 
 /// The newest, and all that share the date of the last of them.
-pub(super) fn glance(db: &Connection, shown: Shown, count: usize) -> Result<Vec<Standing>, StoreError> {
+pub(super) fn glance(
+    db: &Connection,
+    shown: Shown,
+    count: usize,
+    reader: &mut StandingReader<'_>,
+) -> Result<Vec<Standing>, StoreError> {
+    static OF_SECTION: LazyLock<String> = LazyLock::new(|| {
+        format!("{STANDING} WHERE m.section = ?1 AND {SHOWN} ORDER BY m.effective DESC, m.entry DESC LIMIT ?2")
+    });
+    static OF_A_SOURCE: LazyLock<String> = LazyLock::new(|| {
+        format!("{OF_SOURCE} WHERE e.source = ?1 AND e.withdrawn IS NULL ORDER BY e.effective DESC, e.id DESC LIMIT ?2")
+    });
     let (row, entries) = match shown {
-        Shown::Section(row) => (
-            row,
-            format!("{STANDING} WHERE m.section = ?1 AND {SHOWN} ORDER BY m.effective DESC, m.entry DESC LIMIT ?2"),
-        ),
-        Shown::Source(row) => (
-            row,
-            format!(
-                "{OF_SOURCE} WHERE e.source = ?1 AND e.withdrawn IS NULL ORDER BY e.effective DESC, e.id DESC LIMIT ?2"
-            ),
-        ),
+        Shown::Section(row) => (row, &OF_SECTION),
+        Shown::Source(row) => (row, &OF_A_SOURCE),
     };
     let count = count.max(1);
     let most = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(MOST_OF_ONE_DATE);
-    let mut statement = db.prepare_cached(&entries)?;
+    let mut statement = db.prepare_cached(entries)?;
     // In order of an index, so that no more is read than is taken.
     let mut rows = statement.query([row, most])?;
-    let mut reader = StandingReader::new(db)?;
     let mut found: Vec<Standing> = Vec::with_capacity(count.min(MOST_RESERVED));
     while let Some(row) = rows.next()? {
         let standing = reader.one(row)?;
