@@ -1,6 +1,6 @@
 //! Changes: what is known of a source and what it says now, in; what the store must write, out.
 //!
-//! May use: `model`, the types of `normalize`. Pure: `now` is a value, nothing is looked up. Here it is decided whether
+//! May use: `model`, the types of `normalize`, the clues of `duplicates`. Pure: `now` is a value, nothing is looked up. Here it is decided whether
 //! an entry is new, the same, corrected or back under another id, and which dates it gets (DESIGN section 3).
 
 mod dates;
@@ -116,7 +116,7 @@ pub struct NewEntry {
     pub slug: Option<String>,
     /// Where it stands; filled by `sections`.
     pub sections: Vec<String>,
-    /// What leads to its copies; filled by `duplicates`.
+    /// What leads to its copies.
     pub clues: Clues,
 }
 
@@ -139,7 +139,7 @@ pub struct ChangedEntry {
     pub barred: bool,
     /// Where it stands now; filled by `sections`.
     pub sections: Vec<String>,
-    /// What leads to its copies; filled by `duplicates`.
+    /// What leads to its copies.
     pub clues: Clues,
 }
 
@@ -228,7 +228,7 @@ impl Changes {
             significant,
             barred: known.barred,
             sections: Vec::new(),
-            clues: Clues::default(),
+            clues: Clues::from(&incoming.gist),
         });
     }
 }
@@ -252,7 +252,7 @@ fn new_entry(incoming: Incoming, key: KeyHash, undated: Time, situation: Situati
         updated,
         slug: incoming.slug,
         sections: Vec::new(),
-        clues: Clues::default(),
+        clues: Clues::from(&incoming.gist),
     }
 }
 

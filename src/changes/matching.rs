@@ -128,11 +128,12 @@ fn was_removed(known: &KnownEntries, entry: &Incoming, link: Option<KeyHash>, mi
 fn confirmed(known: &Known, incoming: &Incoming, link_tells: bool) -> bool {
     let Some(before) = &known.stated else { return false };
     let now = &incoming.stated;
-    let same_text = identity::text_hash(before) == identity::text_hash(now);
+    let text_before = identity::text_hash(before, &identity::Gist::of(before));
+    let same_text = text_before == identity::text_hash(now, &incoming.gist);
     let same_title = !now.title.is_empty() && before.title == now.title;
     let same_date = now.published.is_some() && before.published == now.published;
     let same_link = link_tells && now.link.is_some() && before.link == now.link;
-    let telling = body(now).is_some_and(|html| clean::visible(html).chars().nth(TELLING_CHARS).is_some());
+    let telling = clean::collapse(&incoming.gist.words).chars().nth(TELLING_CHARS).is_some();
     (same_text && (telling || same_date || same_link || matches!(incoming.key, Key::File(_))))
         || (same_title && (same_date || same_link))
 }

@@ -4,7 +4,7 @@ use chrono::DateTime;
 
 use super::*;
 use crate::model::{Html, Origin};
-use crate::normalize::identity::{self, Keys, Offer};
+use crate::normalize::identity::{self, Gist, Keys, Offer};
 
 /// A store of one source in memory, so that a test is a list of documents.
 #[derive(Default)]
@@ -27,7 +27,9 @@ impl Source {
     }
 
     fn refresh_stated(&mut self, second: i64, document: Vec<(Option<&str>, Stated)>) -> Changes {
-        let offers: Vec<Offer<'_>> = document.iter().map(|(id, stated)| Offer { id: *id, stated }).collect();
+        let gists: Vec<Gist> = document.iter().map(|(_, stated)| Gist::of(stated)).collect();
+        let offers: Vec<Offer<'_>> =
+            document.iter().zip(&gists).map(|((id, stated), gist)| Offer { id: *id, stated, gist }).collect();
         let Keys { of, shared } = identity::of_document(&offers, None);
         let entries = of.into_iter().zip(&document).map(|((key, aliases), (_, stated))| Incoming {
             key,
@@ -36,6 +38,7 @@ impl Source {
             print: identity::printed(stated).1,
             json: identity::printed(stated).0,
             stated: stated.clone(),
+            gist: Gist::of(stated),
             slug: None,
             fallback_date: None,
         });

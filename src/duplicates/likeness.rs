@@ -24,9 +24,12 @@ const ANCHOR_SHINGLE: usize = 5;
 const LEAD_OF_TEASER: usize = 44;
 const WHOLE_ANCHORS: usize = 6;
 const LEAD_ANCHORS: usize = 4;
-/// Anchors of one text. An anchor is the shingle with the smallest hash in one of several orders (MinHash, bands of one
-/// row): two texts that share the part J of their shingles share each anchor with the probability J. Some are taken
-/// from the beginning alone, so that a teaser meets an article of ten times its length.
+/// Deals the beginning out in another way than the whole.
+const LEAD_SEED: u64 = 0xD6E8_FEB8_6659_FD93;
+/// Anchors of one text, at most. Its shingles are dealt out by their hashes into so many heaps, and an anchor is the
+/// smallest of a heap (MinHash in one permutation, bands of one row): two texts that share the part J of their shingles
+/// share each anchor with the probability J. Some are taken from the beginning alone, so that a teaser meets an article
+/// of ten times its length.
 pub const ANCHORS: usize = WHOLE_ANCHORS + LEAD_ANCHORS;
 
 /// A text, as far as a comparison needs it.
@@ -59,13 +62,13 @@ impl Text {
         let (whole, lead) = smallest.split_at_mut(WHOLE_ANCHORS);
         for (at, window) in self.tokens.windows(ANCHOR_SHINGLE).enumerate() {
             let shingle = shingle(window);
-            lower(whole, shingle, 1);
+            lower(whole, shingle);
             if at + ANCHOR_SHINGLE <= LEAD_OF_TEASER {
-                lower(lead, shingle, 1 + WHOLE_ANCHORS as u64);
+                lower(lead, mix(shingle ^ LEAD_SEED));
             }
         }
-        // The smallest of many hashes are near zero: mixed once more they fill the room.
-        smallest.iter().map(|hash| (mix(*hash) >> 32) as u32).collect()
+        // The smallest of many hashes are near zero: mixed once more they fill the room. A heap may be empty.
+        smallest.iter().filter(|hash| **hash != u64::MAX).map(|hash| (mix(*hash) >> 32) as u32).collect()
     }
 
     /// `None`: not the same story, or one of them is too short to say.
@@ -125,9 +128,11 @@ fn shingle(tokens: &[Token]) -> u64 {
     mix(tokens.iter().fold(0, |hash: u64, token| hash.rotate_left(23).wrapping_mul(5) ^ token.hash))
 }
 
-fn lower(smallest: &mut [u64], shingle: u64, first_order: u64) {
-    for (order, known) in (first_order..).zip(smallest) {
-        *known = mix(shingle ^ order.wrapping_mul(0xD6E8_FEB8_6659_FD93)).min(*known);
+/// The lower half of the hash says into which heap it comes, the upper one how small it is there.
+fn lower(heaps: &mut [u64], hash: u64) {
+    let heap = ((hash & 0xFFFF_FFFF) * heaps.len() as u64) >> 32;
+    if let Some(smallest) = heaps.get_mut(heap as usize) {
+        *smallest = hash.min(*smallest);
     }
 }
 

@@ -11,7 +11,7 @@ mod tokens;
 
 use crate::model::{Html, Stated};
 use crate::normalize::clean;
-use crate::normalize::identity;
+use crate::normalize::identity::{self, Gist};
 
 pub use index::{Index, WINDOW_HOURS};
 pub use likeness::{ANCHORS, LEAST_TOKENS, Likeness, Text};
@@ -27,7 +27,13 @@ pub struct Clues {
 
 impl Clues {
     pub fn of(stated: &Stated) -> Clues {
-        Clues { anchors: text(stated).anchors(), link: link(stated) }
+        Clues::from(&Gist::of(stated))
+    }
+}
+
+impl From<&Gist> for Clues {
+    fn from(gist: &Gist) -> Clues {
+        Clues { anchors: Text::new(&gist.words).anchors(), link: gist.link.as_deref().and_then(hash_of) }
     }
 }
 
@@ -38,8 +44,11 @@ pub fn text(stated: &Stated) -> Text {
 
 /// Hash of the canonical link, without scheme, `www.` and a slash at its end; never that of a site's root.
 pub fn link(stated: &Stated) -> Option<i64> {
-    let key = identity::link_key(stated.link.as_deref()?)?;
-    let hash = blake3::hash(key.as_bytes());
+    hash_of(&identity::link_key_of(stated)?)
+}
+
+fn hash_of(link: &str) -> Option<i64> {
+    let hash = blake3::hash(link.as_bytes());
     let first: [u8; 8] = hash.as_bytes().first_chunk().copied()?;
     Some(i64::from_le_bytes(first))
 }

@@ -24,6 +24,10 @@ pub fn tokens(text: &str) -> Vec<Token> {
     while let Some(&b) = bytes.get(at) {
         // Nearly all of most texts is ASCII, which is read by bytes.
         let (kind, c) = match ASCII.get(usize::from(b)) {
+            Some(Kind::Letter) => {
+                at += word.push_ascii(&bytes[at..]);
+                continue;
+            }
             Some(kind) => (*kind, char::from(b)),
             None => {
                 let Some(c) = text[at..].chars().next() else { break };
@@ -34,7 +38,6 @@ pub fn tokens(text: &str) -> Vec<Token> {
         match kind {
             Kind::Letter => {
                 word.push(c);
-                at += word.push_ascii(&bytes[at..]);
                 continue;
             }
             Kind::Alone => {
@@ -54,48 +57,120 @@ pub fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-#[derive(Default)]
 struct Word {
     hash: u64,
-    length: usize,
+    /// The last letters of ASCII, a byte each: eight of them are mixed into the hash at once.
+    tail: u64,
+    /// Characters.
+    length: u64,
     is_number: bool,
     ends_in_digit: bool,
 }
 
+impl Default for Word {
+    fn default() -> Word {
+        Word { hash: SEED, tail: 0, length: 0, is_number: false, ends_in_digit: false }
+    }
+}
+
 impl Word {
-    /// As many letters and digits of ASCII as follow; how many.
+    /// As many letters and digits of ASCII as follow; how many. A word that begins here is read by eight of them.
     fn push_ascii(&mut self, bytes: &[u8]) -> usize {
-        let (mut hash, mut length) = (self.hash, 0);
-        for b in bytes.iter().take_while(|b| b.is_ascii_alphanumeric()) {
-            hash = mixed(hash, u64::from(b.to_ascii_lowercase()));
-            length += 1;
-            self.ends_in_digit = b.is_ascii_digit();
-            self.is_number |= self.ends_in_digit;
+        let mut at = 0;
+        while self.length.is_multiple_of(8) {
+            let rest = &bytes[at..];
+            let eight = match rest.first_chunk::<8>() {
+                Some(eight) => *eight,
+                None => {
+                    let mut eight = [0; 8];
+                    eight[..rest.len()].copy_from_slice(rest);
+                    eight
+                }
+            };
+            let Run { count, small, digits } = Run::of(eight);
+            if count == 0 {
+                return at;
+            }
+            self.tail = (self.tail.checked_shl(8 * count).unwrap_or_default()) | (small >> (64 - 8 * count));
+            self.length += u64::from(count);
+            // One bit for each of the run, the first one highest.
+            let digits = digits >> (64 - 8 * count);
+            self.is_number |= digits != 0;
+            self.ends_in_digit = digits & 0x80 != 0;
+            at += count as usize;
+            if count < 8 {
+                return at;
+            }
+            self.hash = mixed(self.hash, self.tail);
         }
-        self.hash = hash;
-        self.length += length;
-        length
+        for &b in bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric()) {
+            // The bit that makes a letter small is set in every digit.
+            self.add_ascii(b | 0x20);
+            at += 1;
+        }
+        at
     }
 
     fn push(&mut self, c: char) {
-        if c.is_ascii() {
-            self.add(c.to_ascii_lowercase(), c.is_ascii_digit());
-        } else {
-            c.to_lowercase().for_each(|c| self.add(c, c.is_numeric()));
+        c.to_lowercase().for_each(|c| self.add(c));
+    }
+
+    fn add(&mut self, c: char) {
+        match u8::try_from(c) {
+            Ok(b) if b.is_ascii() => self.add_ascii(b),
+            _ => {
+                self.hash = mixed(mixed(self.hash, self.tail), u64::from(c));
+                (self.tail, self.length) = (0, self.length + 1);
+                self.ends_in_digit = c.is_numeric();
+                self.is_number |= self.ends_in_digit;
+            }
         }
     }
 
-    fn add(&mut self, c: char, is_number: bool) {
-        let seed = if self.length == 0 { SEED } else { self.hash };
-        self.hash = mixed(seed, u64::from(c));
+    fn add_ascii(&mut self, b: u8) {
+        self.tail = self.tail << 8 | u64::from(b);
         self.length += 1;
-        self.ends_in_digit = is_number;
-        self.is_number |= is_number;
+        if self.length.is_multiple_of(8) {
+            self.hash = mixed(self.hash, self.tail);
+        }
+        self.ends_in_digit = b.is_ascii_digit();
+        self.is_number |= self.ends_in_digit;
     }
 
     fn end(&mut self) -> Option<Token> {
+        if self.length == 0 {
+            return None;
+        }
         let word = std::mem::take(self);
-        (word.length > 0).then_some(Token { hash: word.hash, is_number: word.is_number })
+        let hash = mixed(mixed(word.hash, word.tail), word.length);
+        Some(Token { hash, is_number: word.is_number })
+    }
+}
+
+/// Letters and digits at the beginning of eight bytes.
+struct Run {
+    count: u32,
+    /// The bytes, letters in lower case, the first one highest.
+    small: u64,
+    /// The highest bit of every byte that is a digit.
+    digits: u64,
+}
+
+impl Run {
+    fn of(eight: [u8; 8]) -> Run {
+        const EACH: u64 = 0x0101_0101_0101_0101;
+        const HIGHEST: u64 = EACH * 0x80;
+        let bytes = u64::from_be_bytes(eight);
+        let low = bytes & !HIGHEST;
+        let small = bytes | (EACH * 0x20);
+        // Without its highest bit a byte and what is added to it stay below 256: the highest bit says whether it is at
+        // least, or more than, so much.
+        let at_least = |bytes: u64, least: u8| bytes + EACH * u64::from(0x80 - least);
+        let within = |bytes: u64, least: u8, most: u8| at_least(bytes, least) & !at_least(bytes, most + 1) & HIGHEST;
+        let digits = within(low, b'0', b'9') & !bytes;
+        let letters = within(low | (EACH * 0x20), b'a', b'z') & !bytes;
+        let others = !(digits | letters) & HIGHEST;
+        Run { count: others.leading_zeros() / 8, small, digits }
     }
 }
 
@@ -148,6 +223,8 @@ fn writes_no_spaces(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -158,6 +235,27 @@ mod tests {
         check("re\u{AD}port", "report");
         check("na\u{EF}ve".to_uppercase().as_str(), "NAÏVE");
         check("", " . — ! ");
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_is_one_however_it_is_read(word in "[a-zA-Z0-9]{1,20}", cut in 0_usize..20) {
+            // Parted by what is ignored it is read by the byte from there on.
+            let cut = cut.min(word.len());
+            let parted = format!("{}\u{AD}{}", &word[..cut], &word[cut..]);
+            prop_assert_eq!(tokens(&word), tokens(&parted));
+            prop_assert_eq!(tokens(&word), tokens(&word.to_lowercase()));
+            let is_number = word.bytes().any(|b| b.is_ascii_digit());
+            prop_assert_eq!(tokens(&format!("\u{E9} {word}\u{E9}"))[1].is_number, is_number);
+        }
+
+        #[test]
+        fn words_are_runs_of_letters_and_digits(text in "[\\PC\t\n]{0,60}") {
+            let parted = text.chars().map(|c| if c.is_ascii() && !c.is_ascii_alphanumeric() { ' ' } else { c });
+            if !text.contains(['.', ',', '\'']) {
+                prop_assert_eq!(tokens(&text), tokens(&parted.collect::<String>()));
+            }
+        }
     }
 
     #[test]

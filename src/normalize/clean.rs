@@ -131,13 +131,18 @@ fn is_blank(text: &str) -> bool {
 
 /// The words of a text with one space between them. By bytes, since nearly all of most texts is ASCII, and in runs of
 /// words that stand so already.
-fn collapse(text: &str) -> String {
+pub fn collapse(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
     // Where the run begins that is yet to be copied; `None`: between words.
     let (mut at, mut run) = (0, None);
     while let Some(&b) = bytes.get(at) {
         if run.is_some() {
+            let ahead = regular(&bytes[at..]);
+            if ahead > 0 {
+                at += ahead;
+                continue;
+            }
             let word = bytes[at..].iter().take_while(|b| b.is_ascii_graphic()).count();
             // The space between two words.
             let is_regular =
@@ -166,6 +171,30 @@ fn collapse(text: &str) -> String {
         push_words(&mut out, &text[from..]);
     }
     out
+}
+
+/// How many bytes follow that are words with one space between them, eight at a time; a space at their end does not count.
+fn regular(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = EACH * 0x80;
+    // The first one stands behind a word or begins one: only after what was read here it is known.
+    let mut after_space = true;
+    let mut count = 0;
+    for eight in bytes.as_chunks::<8>().0 {
+        let bytes = u64::from_be_bytes(*eight);
+        let low = bytes & !HIGHEST;
+        // The highest bit of each tells.
+        let at_least = |least: u8| low + EACH * u64::from(0x80 - least);
+        let spaces = at_least(b' ') & !at_least(b'!') & HIGHEST;
+        let all_printed = at_least(b' ') & !at_least(0x7F) & !bytes & HIGHEST == HIGHEST;
+        let doubled = spaces & (spaces >> 8) != 0 || (after_space && spaces >> 63 != 0);
+        if !all_printed || doubled {
+            break;
+        }
+        after_space = spaces & 0x80 != 0;
+        count += 8;
+    }
+    count - usize::from(count > 0 && after_space)
 }
 
 fn push_words(out: &mut String, words: &str) {
@@ -234,7 +263,10 @@ pub(super) fn strip(markup: &str) -> String {
         }
     }
     out.push_str(rest);
-    xml::unescape(&out, &mut Default::default()).into_owned()
+    match xml::unescape(&out, &mut Default::default()) {
+        Cow::Owned(resolved) => resolved,
+        Cow::Borrowed(_) => out,
+    }
 }
 
 /// The name of a tag in lower case, or its beginning.

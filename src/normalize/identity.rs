@@ -62,11 +62,36 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// What of an entry is asked for several times, made once: for its identity, and to find its copies.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gist {
+    /// The text that a reader sees, its white space as it was written; never its title.
+    pub words: String,
+    /// Its link as a key; see [`link_key`].
+    pub link: Option<String>,
+}
+
+impl Gist {
+    pub fn of(stated: &Stated) -> Gist {
+        Gist { words: body(stated).map(clean::words).unwrap_or_default(), link: link_key_of(stated) }
+    }
+}
+
+/// The link of an entry as a key.
+pub fn link_key_of(stated: &Stated) -> Option<String> {
+    stated.link.as_deref().and_then(link_key)
+}
+
+fn body(stated: &Stated) -> Option<&Html> {
+    stated.content.as_ref().or(stated.summary.as_ref())
+}
+
 /// What one entry of a document offers for its identity.
 #[derive(Debug)]
 pub struct Offer<'a> {
     pub id: Option<&'a str>,
     pub stated: &'a Stated,
+    pub gist: &'a Gist,
 }
 
 /// Keys of one document.
@@ -82,14 +107,14 @@ pub struct Keys {
 pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Keys {
     let ids = occurrences(offers.iter().map(|offer| native_id(offer.id)));
     let home = home.and_then(|home| Url::parse(home).ok()).map(|home| bare(&home));
-    let link_of = |offer: &Offer<'_>| link_key(offer.stated.link.as_deref()?).filter(|key| home.as_ref() != Some(key));
-    let links: Vec<Option<String>> = offers.iter().map(link_of).collect();
-    let link_counts = occurrences(links.iter().map(|link| link.as_deref()));
+    let links: Vec<Option<&str>> =
+        offers.iter().map(|offer| offer.gist.link.as_deref().filter(|key| home.as_deref() != Some(*key))).collect();
+    let link_counts = occurrences(links.iter().copied());
     let mut prints: BTreeMap<KeyHash, u32> = BTreeMap::new();
     let keyed = offers.iter().zip(&links).map(|(offer, link)| {
         let unique_id = native_id(offer.id).filter(|id| ids.get(*id) == Some(&1));
-        let unique_link = link.as_deref().filter(|link| link_counts.get(*link) == Some(&1));
-        let text = text_hash(offer.stated);
+        let unique_link = link.filter(|link| link_counts.get(link) == Some(&1));
+        let text = text_hash(offer.stated, offer.gist);
         let mut aliases = Vec::with_capacity(3);
         let key = match (unique_id, unique_link) {
             (Some(id), _) => {
@@ -117,9 +142,9 @@ pub fn of_document(offers: &[Offer<'_>], home: Option<&str>) -> Keys {
 pub fn repeats(offers: &[Offer<'_>]) -> Vec<bool> {
     let mut repeats = vec![false; offers.len()];
     let mut newest = BTreeMap::new();
-    for (at, Offer { id, stated }) in offers.iter().enumerate() {
+    for (at, Offer { id, stated, gist }) in offers.iter().enumerate() {
         let Some(id) = native_id(*id) else { continue };
-        let text = (stated.title.is_empty() || stated.link.is_none()).then(|| text_hash(stated));
+        let text = (stated.title.is_empty() || stated.link.is_none()).then(|| text_hash(stated, gist));
         let place = newest.entry((id, &stated.link, &stated.title, stated.published, text)).or_insert(at);
         if *place != at {
             let newer = offers.get(*place).is_some_and(|before| stated.updated > before.stated.updated);
@@ -131,13 +156,11 @@ pub fn repeats(offers: &[Offer<'_>]) -> Vec<bool> {
 }
 
 /// Print of what a reader sees of an entry: title and text, without markup and white space.
-pub fn text_hash(stated: &Stated) -> KeyHash {
+pub fn text_hash(stated: &Stated, gist: &Gist) -> KeyHash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(stated.title.as_bytes());
     hasher.update(&[0]);
-    if let Some(html) = stated.content.as_ref().or(stated.summary.as_ref()) {
-        hasher.update(clean::visible(html).as_bytes());
-    }
+    hasher.update(clean::collapse(&gist.words).as_bytes());
     short(hasher)
 }
 
@@ -283,8 +306,12 @@ mod tests {
 
     fn keys(entries: &[(Option<&str>, &str, Option<&str>)]) -> Vec<String> {
         let stated: Vec<Stated> = entries.iter().map(|(_, title, link)| stated(title, *link)).collect();
-        let offers: Vec<Offer> =
-            entries.iter().zip(&stated).map(|((id, ..), stated)| Offer { id: *id, stated }).collect();
+        let gists: Vec<Gist> = stated.iter().map(Gist::of).collect();
+        let offers: Vec<Offer> = entries
+            .iter()
+            .zip(stated.iter().zip(&gists))
+            .map(|((id, ..), (stated, gist))| Offer { id: *id, stated, gist })
+            .collect();
         of_document(&offers, Some("https://example.org/blog/")).of.into_iter().map(|(key, _)| key.to_string()).collect()
     }
 
@@ -313,8 +340,12 @@ mod tests {
                 .iter()
                 .map(|(_, title, link, updated)| Stated { updated: at(*updated), ..stated(title, *link) })
                 .collect();
-            let offers: Vec<Offer> =
-                entries.iter().zip(&stated).map(|((id, ..), stated)| Offer { id: Some(id), stated }).collect();
+            let gists: Vec<Gist> = stated.iter().map(Gist::of).collect();
+            let offers: Vec<Offer> = entries
+                .iter()
+                .zip(stated.iter().zip(&gists))
+                .map(|((id, ..), (stated, gist))| Offer { id: Some(id), stated, gist })
+                .collect();
             assert_eq!(repeats(&offers), want, "{entries:?}");
         };
         let link = Some("https://example.org/1");
@@ -334,7 +365,9 @@ mod tests {
     #[test]
     fn entries_that_nothing_tells_apart_stay_apart() {
         let (one, two) = (stated("same", None), stated("same", None));
-        let found = of_document(&[Offer { id: None, stated: &one }, Offer { id: None, stated: &two }], None).of;
+        let gist = Gist::of(&one);
+        let found = [&one, &two].map(|stated| Offer { id: None, stated, gist: &gist });
+        let found = of_document(&found, None).of;
         assert_ne!(found[0].0, found[1].0);
     }
 

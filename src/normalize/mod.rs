@@ -16,7 +16,7 @@ use url::Url;
 use crate::model::{Category, Enclosure, Html, Link, Origin, OriginNames, Person, Stated, Time};
 use crate::parse::feed::{Attribution, ParsedSource, Text};
 use crate::parse::{Format, ParsedEntry, ParsedFeed};
-use identity::{Key, Keys, Offer, Print};
+use identity::{Gist, Key, Keys, Offer, Print};
 
 /// What is known beside the document itself.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,8 @@ pub struct Incoming {
     /// The native id, where it may be published as it is.
     pub publishable: Option<String>,
     pub stated: Stated,
+    /// Of `stated`.
+    pub gist: Gist,
     /// `stated` as it is stored.
     pub json: Vec<u8>,
     /// Of `stated`.
@@ -90,8 +92,13 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
     let origin = feed_origin(&parsed, context);
     let home = parsed.link.as_deref();
     let texts: Vec<Stated> = parsed.entries.iter().map(|entry| stated(entry, &parsed, context)).collect();
-    let offers: Vec<Offer<'_>> =
-        parsed.entries.iter().zip(&texts).map(|(entry, stated)| Offer { id: entry.id.as_deref(), stated }).collect();
+    let gists: Vec<Gist> = texts.iter().map(Gist::of).collect();
+    let offers: Vec<Offer<'_>> = parsed
+        .entries
+        .iter()
+        .zip(texts.iter().zip(&gists))
+        .map(|(entry, (stated, gist))| Offer { id: entry.id.as_deref(), stated, gist })
+        .collect();
     let repeats = identity::repeats(&offers);
     let once = offers.into_iter().zip(&repeats).filter(|(_, repeats)| !**repeats);
     let offers: Vec<Offer<'_>> = once.map(|(offer, _)| offer).collect();
@@ -108,8 +115,9 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
         origin,
         ..Refreshed::default()
     };
+    let texts = texts.into_iter().zip(gists);
     let entries = parsed.entries.iter().zip(texts).zip(repeats).filter(|(_, repeats)| !repeats);
-    for (((entry, stated), _), (key, aliases)) in entries.zip(keys) {
+    for (((entry, (stated, gist)), _), (key, aliases)) in entries.zip(keys) {
         if let Some(moment) = held_back(entry, &stated, context.file) {
             refreshed.held.push((key, moment));
             continue;
@@ -127,6 +135,7 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
             print,
             json,
             stated,
+            gist,
             slug: context.file.map(|file| wished_slug(entry, file, parsed.format)),
             fallback_date: context.file.map(|file| file.date),
         });
@@ -137,7 +146,7 @@ pub fn document(parsed: ParsedFeed, context: &Context<'_>) -> Refreshed {
 /// A file is its path. Entries of a feed document in a folder are told apart by their own keys below it.
 fn file_keys(file: &File<'_>, offers: &[Offer<'_>], format: Format) -> Vec<(Key, Vec<Key>)> {
     if format == Format::Article && offers.len() == 1 {
-        let text = identity::text_hash(offers[0].stated);
+        let text = identity::text_hash(offers[0].stated, offers[0].gist);
         return vec![(Key::File(file.path.to_owned()), vec![Key::Text(text)])];
     }
     identity::of_document(offers, None)

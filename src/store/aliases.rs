@@ -1,6 +1,6 @@
 //! Other keys under which an entry was ever known.
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::StoreError;
 use crate::normalize::identity::KeyHash;
@@ -17,7 +17,7 @@ pub(super) fn set_aliases(db: &Connection, source: i64, row: i64, aliases: &[Key
     if fresh.is_empty() {
         return Ok(());
     }
-    add_aliases(db, source, row, fresh.iter().copied())?;
+    Aliases::of(db, source)?.add(row, fresh.iter().copied())?;
     all.extend(fresh);
     let forgotten = all.len().saturating_sub(MOST_ALIASES);
     let mut statement = db.prepare_cached("DELETE FROM alias WHERE source = ?1 AND hash = ?2 AND entry = ?3")?;
@@ -28,24 +28,36 @@ pub(super) fn set_aliases(db: &Connection, source: i64, row: i64, aliases: &[Key
     Ok(())
 }
 
-pub(super) fn add_aliases<'a>(
-    db: &Connection,
+/// Where the aliases of one source are added.
+pub(super) struct Aliases<'db> {
     source: i64,
-    row: i64,
-    aliases: impl Iterator<Item = &'a [u8]>,
-) -> Result<(), StoreError> {
-    // A link that stands for two entries leads to none. Asked for first: an insert out of a SELECT would keep a journal
-    // of its own, which costs more than the row.
-    let any = db.prepare_cached("SELECT 1 FROM shared_link WHERE source = ?1")?.exists([source])?;
-    let mut shared = db.prepare_cached("SELECT 1 FROM shared_link WHERE source = ?1 AND hash = ?2")?;
-    let sql = "INSERT OR REPLACE INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)";
-    let mut statement = db.prepare_cached(sql)?;
-    for alias in aliases {
-        if !(any && shared.exists(params![source, alias])?) {
-            statement.execute(params![source, alias, row])?;
-        }
+    /// Asks whether a link stands for two entries of the source, and so leads to none; `None`: no link of it does. Asked
+    /// for first: an insert out of a SELECT would keep a journal of its own, which costs more than the row.
+    shared: Option<CachedStatement<'db>>,
+    put: CachedStatement<'db>,
+}
+
+impl Aliases<'_> {
+    pub(super) fn of(db: &Connection, source: i64) -> Result<Aliases<'_>, StoreError> {
+        let any = db.prepare_cached("SELECT 1 FROM shared_link WHERE source = ?1")?.exists([source])?;
+        let sql = "SELECT 1 FROM shared_link WHERE source = ?1 AND hash = ?2";
+        let shared = any.then(|| db.prepare_cached(sql)).transpose()?;
+        let sql = "INSERT OR REPLACE INTO alias (source, hash, entry) VALUES (?1, ?2, ?3)";
+        Ok(Aliases { source, shared, put: db.prepare_cached(sql)? })
     }
-    Ok(())
+
+    pub(super) fn add<'a>(&mut self, row: i64, aliases: impl Iterator<Item = &'a [u8]>) -> Result<(), StoreError> {
+        for alias in aliases {
+            let leads_to_none = match &mut self.shared {
+                Some(shared) => shared.exists(params![self.source, alias])?,
+                None => false,
+            };
+            if !leads_to_none {
+                self.put.execute(params![self.source, alias, row])?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// From now on this link of the source is no key.

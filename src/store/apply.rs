@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::aliases::{add_aliases, set_aliases, share_link};
+use super::aliases::{Aliases, set_aliases, share_link};
 use super::copies::{self, Moment};
 use super::files::write_files;
 use super::full_text::want_pages;
 use super::hits::count_hits;
-use super::ids::{Lookup, choose_feed_id, free_slug, key_text, published_id};
-use super::members::{add_members, joined, sections_of, sections_of_source, set_members};
+use super::ids::{Lookup, choose_feed_id, free_slug, key_text};
+use super::members::{Members, joined, sections_of, sections_of_source, set_members};
 use super::pack::encode;
 use super::sources::write_state;
 use super::stories::{self, Held, Newcomer, story_of};
@@ -85,9 +85,9 @@ fn apply(db: &Connection, index: &Mutex<Held>, refresh: &Refresh) -> Result<Appl
         share_link(db, source, *hash)?;
     }
     if !changes.new.is_empty() {
-        let lookup = Lookup::new(db, source)?;
+        let mut arrivals = Arrivals::new(db, index, Arrival { source, now })?;
         for entry in &changes.new {
-            insert(db, index, Arrival { source, now }, entry, &lookup, &mut applied)?;
+            arrivals.insert(entry, &mut applied)?;
         }
     }
     for entry in &changes.changed {
@@ -132,60 +132,95 @@ struct Arrival {
     now: Time,
 }
 
-fn insert(
-    db: &Connection,
-    index: &Mutex<Held>,
-    Arrival { source, now }: Arrival,
-    entry: &NewEntry,
-    lookup: &Lookup,
-    applied: &mut Applied,
-) -> Result<(), StoreError> {
-    let key = entry.key.hash();
-    let id = published_id(db, source, key, entry.publishable.as_deref(), lookup)?;
-    let slug = entry.slug.as_deref().map(|slug| free_slug(db, slug, key)).transpose()?;
-    let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
-    let mut rows: Vec<i64> = entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
-    rows.sort_unstable();
-    let sql = "INSERT INTO entry
-        (id, source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
-        VALUES (1 + max(?13, coalesce((SELECT max(id) FROM entry), 0)),
-            ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    db.prepare_cached(sql)?.execute(params![
-        source,
-        key.0,
-        key_text(&entry.key),
-        id,
-        slug,
-        now.timestamp(),
-        entry.effective.timestamp(),
-        entry.updated.timestamp(),
-        entry.print,
-        encode(&entry.json)?,
-        aliases,
-        joined(&rows),
-        lookup.removed,
-    ])?;
-    let row = db.last_insert_rowid();
-    add_aliases(db, source, row, aliases.chunks_exact(16))?;
-    let newcomer = Newcomer {
-        row,
-        source,
-        seen: now,
-        clues: &entry.clues,
-        taken_id: entry.publishable.as_deref().filter(|native| *native != id),
-        stated: &entry.stated,
-    };
-    let story = stories::join(db, index, &newcomer)?;
-    add_members(db, row, source, entry.effective.timestamp(), &rows, story.is_some())?;
-    if story.is_some() || lookup.settles {
-        let waits = copies::entered(db, row, story, &rows, lookup.local, Moment::At(now))?;
-        applied.settles = applied.settles.into_iter().chain(waits).min();
+/// New entries of one refresh: what each of them needs is looked up and prepared once.
+struct Arrivals<'db> {
+    db: &'db Connection,
+    index: &'db Mutex<Held>,
+    arrival: Arrival,
+    lookup: Lookup,
+    entry: CachedStatement<'db>,
+    aliases: Aliases<'db>,
+    members: Members<'db>,
+}
+
+impl<'db> Arrivals<'db> {
+    fn new(db: &'db Connection, index: &'db Mutex<Held>, arrival: Arrival) -> Result<Arrivals<'db>, StoreError> {
+        let sql = "INSERT INTO entry
+            (id, source, key, key_text, published_id, slug, first_seen, effective, updated, print, data, aliases, sections)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            ON CONFLICT (published_id) DO NOTHING";
+        Ok(Arrivals {
+            db,
+            index,
+            arrival,
+            lookup: Lookup::new(db, arrival.source)?,
+            entry: db.prepare_cached(sql)?,
+            aliases: Aliases::of(db, arrival.source)?,
+            members: Members::of(db)?,
+        })
     }
-    applied.sections.extend(entry.sections.iter().cloned());
-    applied.new.push(EntryId(id));
-    applied.slugs.extend(slug);
-    applied.slugs.extend(copies::pages(db, story)?);
-    Ok(())
+
+    fn insert(&mut self, entry: &NewEntry, applied: &mut Applied) -> Result<(), StoreError> {
+        let Arrivals { db, arrival: Arrival { source, now }, lookup, .. } = self;
+        let (db, source, now) = (*db, *source, *now);
+        let row = lookup.next_row;
+        let key = entry.key.hash();
+        let slug = entry.slug.as_deref().map(|slug| free_slug(db, slug, key)).transpose()?;
+        let aliases: Vec<u8> = entry.aliases.iter().flat_map(|alias| alias.0).collect();
+        let mut sections: Vec<i64> =
+            entry.sections.iter().filter_map(|name| lookup.sections.get(name).copied()).collect();
+        sections.sort_unstable();
+        let key_text = key_text(&entry.key);
+        let data = encode(&entry.json)?;
+        let joined = joined(&sections);
+        let mut put = |id: &str| {
+            self.entry.execute(params![
+                row,
+                source,
+                key.0,
+                key_text,
+                id,
+                slug,
+                now.timestamp(),
+                entry.effective.timestamp(),
+                entry.updated.timestamp(),
+                entry.print,
+                data,
+                aliases,
+                joined,
+            ])
+        };
+        let mut id = lookup.wished_id(db, source, key, entry.publishable.as_deref())?;
+        if put(&id)? == 0 {
+            id = lookup.free_id(db, key)?;
+            put(&id)?;
+        }
+        lookup.next_row += 1;
+        self.aliases.add(row, aliases.chunks_exact(16))?;
+        let newcomer = Newcomer {
+            row,
+            source,
+            seen: now,
+            clues: &entry.clues,
+            taken_id: entry.publishable.as_deref().filter(|native| *native != id),
+            stated: &entry.stated,
+        };
+        let story = stories::join(db, self.index, &newcomer)?;
+        self.members.add(row, source, entry.effective.timestamp(), &sections, story.is_some())?;
+        if story.is_some() || lookup.settles {
+            let waits = copies::entered(db, row, story, &sections, lookup.local, Moment::At(now))?;
+            applied.settles = applied.settles.into_iter().chain(waits).min();
+        }
+        for name in &entry.sections {
+            if !applied.sections.contains(name) {
+                applied.sections.insert(name.clone());
+            }
+        }
+        applied.new.push(EntryId(id));
+        applied.slugs.extend(slug);
+        applied.slugs.extend(copies::pages(db, story)?);
+        Ok(())
+    }
 }
 
 fn update(

@@ -21,9 +21,11 @@ pub(super) struct Lookup {
     pub(super) settles: bool,
     /// Nothing is better than an article of our own.
     pub(super) local: bool,
-    /// The highest row that retention has removed: SQLite would give it again, and whoever still names it (a page that is
-    /// being read, a refresh on its way) would mean another entry.
-    pub(super) removed: i64,
+    /// The next row of `entry`: above what retention has removed, too. SQLite would give that again, and whoever still
+    /// names it (a page that is being read, a refresh on its way) would mean another entry.
+    pub(super) next_row: i64,
+    /// Ids are kept whose entries retention has removed.
+    retired: bool,
 }
 
 impl Lookup {
@@ -34,7 +36,50 @@ impl Lookup {
         let sections = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         let settles = db.prepare_cached("SELECT 1 FROM section WHERE settle > 0")?.exists([])?;
         let local = super::copies::is_local(db, source)?;
-        Ok(Lookup { namespace: namespace(db)?, feed, sections, settles, local, removed: removed(db)? })
+        let sql = "SELECT coalesce(max(id), 0) FROM entry";
+        let last: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        let next_row = last.max(removed(db)?) + 1;
+        let retired = db.prepare_cached("SELECT 1 FROM retired")?.exists([])?;
+        Ok(Lookup { namespace: namespace(db)?, feed, sections, settles, local, next_row, retired })
+    }
+
+    /// The native id where it may be published and no other source ever had it, else a name-based UUID of feed and key
+    /// (RFC 9562 §5.5). An entry that is stored may have it all the same: then see [`Lookup::free_id`].
+    pub(super) fn wished_id(
+        &self,
+        db: &Connection,
+        source: i64,
+        key: KeyHash,
+        native: Option<&str>,
+    ) -> Result<String, StoreError> {
+        match native {
+            Some(native) if !self.is_retired(db, source, native)? => Ok(native.to_owned()),
+            _ => Ok(self.made_id(key, 0)),
+        }
+    }
+
+    /// What was once another's stays another's, although retention has removed its entry.
+    fn is_retired(&self, db: &Connection, source: i64, id: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM retired WHERE hash = ?1 AND source <> ?2";
+        Ok(self.retired && db.prepare_cached(sql)?.exists(params![id_hash(id), source])?)
+    }
+
+    /// A made id that no stored entry has: a source whose key moved to another entry may offer the old name again.
+    pub(super) fn free_id(&self, db: &Connection, key: KeyHash) -> Result<String, StoreError> {
+        let mut taken = db.prepare_cached("SELECT 1 FROM entry WHERE published_id = ?1")?;
+        let mut round = 0;
+        loop {
+            let made = self.made_id(key, round);
+            if !taken.exists([&made])? {
+                return Ok(made);
+            }
+            round += 1;
+        }
+    }
+
+    fn made_id(&self, key: KeyHash, round: u32) -> String {
+        let name = format!("entry:{}\n{:032x}\n{round}", self.feed, u128::from_be_bytes(key.0));
+        Uuid::new_v5(&self.namespace, name.as_bytes()).urn().to_string()
     }
 }
 
@@ -79,35 +124,6 @@ pub(super) fn choose_feed_id(db: &Connection, source: i64, stated: Option<&str>)
         }
     }
     Ok(())
-}
-
-/// The native id where it may be published and is free, else a name-based UUID of source and key (RFC 9562 §5.5).
-pub(super) fn published_id(
-    db: &Connection,
-    source: i64,
-    key: KeyHash,
-    native: Option<&str>,
-    lookup: &Lookup,
-) -> Result<String, StoreError> {
-    let mut taken = db.prepare_cached("SELECT 1 FROM entry WHERE published_id = ?1")?;
-    // What was once another's stays another's, although retention has removed its entry.
-    let mut retired = db.prepare_cached("SELECT 1 FROM retired WHERE hash = ?1 AND source <> ?2")?;
-    if let Some(native) = native
-        && !taken.exists([native])?
-        && !retired.exists(params![id_hash(native), source])?
-    {
-        return Ok(native.to_owned());
-    }
-    let mut round = 0_u32;
-    loop {
-        let name = format!("entry:{}\n{:032x}\n{round}", lookup.feed, u128::from_be_bytes(key.0));
-        let made = Uuid::new_v5(&lookup.namespace, name.as_bytes()).urn().to_string();
-        // A source whose key moved to another entry may offer the old name again.
-        if !taken.exists([&made])? {
-            return Ok(made);
-        }
-        round += 1;
-    }
 }
 
 /// A published id as it is remembered when its entry is gone.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::archives::touch;
 use super::copies::{self, Moment};
@@ -38,21 +38,30 @@ impl Store {
     }
 }
 
-/// `waits`: for the choice among copies.
-pub(super) fn add_members(
-    db: &Connection,
-    row: i64,
-    source: i64,
-    effective: i64,
-    sections: &[i64],
-    waits: bool,
-) -> Result<(), StoreError> {
-    let sql = "INSERT OR IGNORE INTO member (section, effective, entry, source, copy_of) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let mut statement = db.prepare_cached(sql)?;
-    for section in sections {
-        statement.execute(params![*section, effective, row, source, waits.then_some(row)])?;
+/// Puts entries into sections.
+pub(super) struct Members<'db>(CachedStatement<'db>);
+
+impl Members<'_> {
+    pub(super) fn of(db: &Connection) -> Result<Members<'_>, StoreError> {
+        let sql =
+            "INSERT OR IGNORE INTO member (section, effective, entry, source, copy_of) VALUES (?1, ?2, ?3, ?4, ?5)";
+        Ok(Members(db.prepare_cached(sql)?))
     }
-    Ok(())
+
+    /// `waits`: for the choice among copies.
+    pub(super) fn add(
+        &mut self,
+        row: i64,
+        source: i64,
+        effective: i64,
+        sections: &[i64],
+        waits: bool,
+    ) -> Result<(), StoreError> {
+        for section in sections {
+            self.0.execute(params![*section, effective, row, source, waits.then_some(row)])?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn joined(rows: &[i64]) -> String {
@@ -92,7 +101,7 @@ pub(super) fn set_members(
     }
     let new: Vec<i64> = wanted.iter().filter(|section| !known.contains(section)).copied().collect();
     let story = stories::story_of(db, row)?;
-    add_members(db, row, source, effective, &new, story.is_some())?;
+    Members::of(db)?.add(row, source, effective, &new, story.is_some())?;
     db.prepare_cached("UPDATE entry SET sections = ?2 WHERE id = ?1")?.execute(params![row, joined(&wanted)])?;
     match (moment, story) {
         (Moment::Later, _) => Ok(None),

@@ -19,6 +19,8 @@ use crate::normalize::full_text;
 
 /// Changes when copies are found in another way: then every stored entry is looked at again.
 const VERSION: &str = "1";
+/// Changes when anchors are made in another way: then those of the last days are made anew.
+const ANCHORS: &str = "2";
 
 /// The index of texts, as far as it has been needed.
 #[derive(Default)]
@@ -51,6 +53,7 @@ pub(super) struct Newcomer<'a> {
 impl Store {
     /// Find the copies among entries that an earlier version stored without looking for them.
     pub async fn find_stories(&self) -> Result<(), StoreError> {
+        self.renew_anchors().await?;
         if self.meta("stories").await?.as_deref() == Some(VERSION) {
             return Ok(());
         }
@@ -66,6 +69,44 @@ impl Store {
         self.choose_again().await?;
         self.set_meta("stories", VERSION.to_owned()).await
     }
+}
+
+impl Store {
+    /// Texts that an earlier version stored stay comparable with those that come.
+    async fn renew_anchors(&self) -> Result<(), StoreError> {
+        if self.meta("anchors").await?.as_deref() == Some(ANCHORS) {
+            return Ok(());
+        }
+        let mut after = 0;
+        while let Some(last) = self.write(move |db| renew_anchors(db, after)).await? {
+            after = last;
+        }
+        self.set_meta("anchors", ANCHORS.to_owned()).await
+    }
+}
+
+fn renew_anchors(db: &Connection, after: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT e.id, e.data, p.data
+        FROM story_text t JOIN entry e ON e.id = t.entry LEFT JOIN page p ON p.entry = e.id
+        WHERE t.entry > ?1 ORDER BY t.entry LIMIT 500";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([after])?;
+    let mut renew = db.prepare_cached("UPDATE story_text SET anchors = ?2 WHERE entry = ?1")?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let stated = decode(row.get_ref(1)?.as_blob().unwrap_or_default())?;
+        let clues = Clues::of(&stated);
+        let page = page_text(row.get_ref(2)?)?;
+        let longer = page.and_then(|page| lengthened(&stated, &clues, &page));
+        let row: i64 = row.get(0)?;
+        renew.execute(params![row, bytes_of(&longer.map_or(clues, |(_, clues)| clues).anchors)])?;
+        last = Some(row);
+    }
+    Ok(last)
+}
+
+fn bytes_of(anchors: &[u32]) -> Vec<u8> {
+    anchors.iter().flat_map(|anchor| anchor.to_le_bytes()).collect()
 }
 
 /// Look for the story of a new entry: the row of its first member, or `None` where it begins one.
@@ -312,6 +353,10 @@ fn page_text(packed: ValueRef<'_>) -> Result<Option<Html>, StoreError> {
 /// The story of the entry that came first with this link.
 fn by_link(db: &Connection, newcomer: &Newcomer<'_>) -> Result<Option<i64>, StoreError> {
     let Some(link) = newcomer.clues.link else { return Ok(None) };
+    let sql = "INSERT INTO story_link (hash, entry) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    if db.prepare_cached(sql)?.execute([link, newcomer.row])? > 0 {
+        return Ok(None);
+    }
     let sql = "SELECT entry FROM story_link WHERE hash = ?1";
     let holder: Option<i64> = db.prepare_cached(sql)?.query_row([link], |row| row.get(0)).optional()?;
     let take = |row: i64| -> Result<Option<i64>, StoreError> {
@@ -410,9 +455,8 @@ fn remember(db: &Connection, index: &Mutex<Held>, row: i64, seen: Time, anchors:
     let mut held = index.lock().unwrap_or_else(PoisonError::into_inner);
     held.load(db, seen)?;
     held.forget(db, seen)?;
-    let bytes: Vec<u8> = anchors.iter().flat_map(|anchor| anchor.to_le_bytes()).collect();
     let sql = "INSERT OR REPLACE INTO story_text (entry, seen, anchors) VALUES (?1, ?2, ?3)";
-    db.prepare_cached(sql)?.execute(params![row, seen.timestamp(), bytes])?;
+    db.prepare_cached(sql)?.execute(params![row, seen.timestamp(), bytes_of(anchors)])?;
     held.index.insert(seen, row, anchors);
     Ok(())
 }

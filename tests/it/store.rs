@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta};
 use newsdesk::changes::{self, Changes, Situation};
 use newsdesk::model::{Html, Origin, Stated, Time};
-use newsdesk::normalize::identity::{self, Key, Keys, Offer};
+use newsdesk::normalize::identity::{self, Gist, Key, Keys, Offer};
 use newsdesk::normalize::{Incoming, Refreshed};
 use newsdesk::store::{Applied, Refresh, Shown, SourceState, Store, StoreError, StoredRevision};
 
@@ -33,8 +33,12 @@ async fn refresh(store: &Store, source: i64, second: i64, document: &[(&str, &st
             ..Stated::default()
         })
         .collect();
-    let offers: Vec<Offer<'_>> =
-        document.iter().zip(&stated).map(|((id, _), stated)| Offer { id: Some(id), stated }).collect();
+    let gists: Vec<Gist> = stated.iter().map(Gist::of).collect();
+    let offers: Vec<Offer<'_>> = document
+        .iter()
+        .zip(stated.iter().zip(&gists))
+        .map(|((id, _), (stated, gist))| Offer { id: Some(id), stated, gist })
+        .collect();
     let Keys { of: keys, shared } = identity::of_document(&offers, None);
     let entries =
         keys.into_iter().zip(document.iter().zip(&stated)).map(|((key, aliases), ((id, _), stated))| Incoming {
@@ -44,6 +48,7 @@ async fn refresh(store: &Store, source: i64, second: i64, document: &[(&str, &st
             print: identity::printed(stated).1,
             json: identity::printed(stated).0,
             stated: stated.clone(),
+            gist: Gist::of(stated),
             slug: None,
             fallback_date: None,
         });

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
 use newsdesk::changes::{self, Situation};
-use newsdesk::duplicates::Clues;
 use newsdesk::model::{Html, Stated, Time};
-use newsdesk::normalize::identity::{self, Keys, Offer};
+use newsdesk::normalize::identity::{self, Gist, Keys, Offer};
 use newsdesk::normalize::{Incoming, Refreshed};
 use newsdesk::store::{Applied, Manners, Refresh, Shown, SourceState, Store};
 
@@ -114,8 +113,12 @@ impl Scene {
                 ..Stated::default()
             })
             .collect();
-        let offers: Vec<Offer<'_>> =
-            items.iter().zip(&stated).map(|(item, stated)| Offer { id: Some(&item.id), stated }).collect();
+        let gists: Vec<Gist> = stated.iter().map(Gist::of).collect();
+        let offers: Vec<Offer<'_>> = items
+            .iter()
+            .zip(stated.iter().zip(&gists))
+            .map(|(item, (stated, gist))| Offer { id: Some(&item.id), stated, gist })
+            .collect();
         let Keys { of: keys, shared } = identity::of_document(&offers, None);
         let entries =
             keys.into_iter().zip(items.iter().zip(&stated)).map(|((key, aliases), (item, stated))| Incoming {
@@ -125,6 +128,7 @@ impl Scene {
                 print: identity::printed(stated).1,
                 json: identity::printed(stated).0,
                 stated: stated.clone(),
+                gist: Gist::of(stated),
                 slug: None,
                 fallback_date: None,
             });
@@ -141,11 +145,9 @@ impl Scene {
         let everywhere = vec![String::new(), "news".to_owned(), "all".to_owned()];
         for entry in &mut changes.new {
             entry.sections = everywhere.clone();
-            entry.clues = Clues::of(&entry.stated);
         }
         for entry in &mut changes.changed {
             entry.sections = everywhere.clone();
-            entry.clues = Clues::of(&entry.stated);
         }
         let refresh = Refresh {
             source: row,
@@ -275,6 +277,21 @@ fn one_id_is_one_story_only_where_the_text_agrees() {
     scene.refresh(BLOG, 60, &[titled("thief", "Something else altogether.")]);
     scene.refresh(OWN, 120, &[titled("own", "Too short to be compared.")]);
     assert_eq!(scene.shows(NEWS), ["thief", "wire =own"]);
+}
+
+#[test]
+fn texts_of_an_earlier_version_are_compared_too() {
+    let scene = Scene::new(0);
+    let story = text(11);
+    scene.refresh(WIRE, 0, &[item("wire", &story)]);
+    let store = rusqlite::Connection::open(scene.folder.path().join("store")).unwrap();
+    let earlier = "UPDATE story_text SET anchors = x'0102030405060708'; DELETE FROM meta WHERE key = 'anchors'";
+    store.execute_batch(earlier).unwrap();
+    drop(store);
+    let scene = scene.restart();
+    scene.runtime.block_on(scene.store.find_stories()).unwrap();
+    scene.refresh(BLOG, 60, &[item("blog", &story)]);
+    assert_eq!(scene.shows(NEWS), ["wire =blog"]);
 }
 
 #[test]

@@ -7,7 +7,6 @@ use url::Url;
 use crate::changes::{self, Situation};
 use crate::config::settings::{Source, holds_secret};
 use crate::daemon::{Newsdesk, full_text, push, rules};
-use crate::duplicates::Clues;
 use crate::fetch::http::Document;
 use crate::model::{Origin, Time};
 use crate::normalize::{self, Context, Refreshed};
@@ -123,13 +122,11 @@ impl Newsdesk {
             let placement = self.placer.placed(source, &entry.stated, now);
             entry.sections = placement.sections;
             rules::count(&mut changes.hits, placement.hits);
-            entry.clues = Clues::of(&entry.stated);
         }
         for entry in &mut changes.changed {
             let placement = self.placer.placed(source, &entry.stated, entry.first_seen);
             entry.sections = placement.sections;
             rules::count(&mut changes.hits, placement.hits);
-            entry.clues = Clues::of(&entry.stated);
         }
         changes
     }
