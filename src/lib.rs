@@ -14,7 +14,7 @@
 //! | [`model`] | the plain data everyone speaks about, in RFC 4287 terms | nothing |
 //! | [`parse`] | bytes of one document -> what it says | model |
 //! | [`normalize`] | what it says -> entries: identity, dates, links, clean HTML | model, parse's types |
-//! | [`changes`] | known + refreshed entries -> what the store must write | model, normalize's types |
+//! | [`changes`] | known + refreshed entries -> what the store must write | model, normalize's types, duplicates' clues |
 //! | [`sections`] | rules and membership: which entry stands where | model |
 //! | [`duplicates`] | one story in several sources: likeness, and which copy stands for it | model, normalize's text and links |
 //! | [`merge`] | stored entries -> one section's feed | model, normalize's links |
@@ -29,6 +29,8 @@
 //! | [`serve`] | HTTP for what was published | publish, metrics |
 //! | [`daemon`] | the loop: refresh and publish in the order of the flow | all of the above |
 //! | [`cli`] | arguments become calls | daemon, config |
+//!
+//! Every room may use `swar`: eight bytes of text at once.
 
 // Nothing that comes from outside may end the process: what cannot fail says why, where it stands.
 #![cfg_attr(
@@ -44,6 +46,8 @@
 )]
 
 pub mod model;
+
+mod swar;
 
 pub mod parse;
 

@@ -1,5 +1,7 @@
 //! Words of a text, normalised: copies of one story differ in quotes, dashes, case and markup, and stay the same words.
 
+use crate::swar::{self, Eight};
+
 /// One word, or one character of a script that writes no spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
@@ -87,11 +89,13 @@ impl Word {
                     eight
                 }
             };
-            let Run { count, small, digits } = Run::of(eight);
+            let eight = Eight::of(eight);
+            let digits = eight.within(b'0', b'9');
+            let count = swar::leading(digits | eight.small().within(b'a', b'z'));
             if count == 0 {
                 return at;
             }
-            self.tail = (self.tail.checked_shl(8 * count).unwrap_or_default()) | (small >> (64 - 8 * count));
+            self.tail = (self.tail.checked_shl(8 * count).unwrap_or_default()) | (eight.small().0 >> (64 - 8 * count));
             self.length += u64::from(count);
             // One bit for each of the run, the first one highest.
             let digits = digits >> (64 - 8 * count);
@@ -144,33 +148,6 @@ impl Word {
         let word = std::mem::take(self);
         let hash = mixed(mixed(word.hash, word.tail), word.length);
         Some(Token { hash, is_number: word.is_number })
-    }
-}
-
-/// Letters and digits at the beginning of eight bytes.
-struct Run {
-    count: u32,
-    /// The bytes, letters in lower case, the first one highest.
-    small: u64,
-    /// The highest bit of every byte that is a digit.
-    digits: u64,
-}
-
-impl Run {
-    fn of(eight: [u8; 8]) -> Run {
-        const EACH: u64 = 0x0101_0101_0101_0101;
-        const HIGHEST: u64 = EACH * 0x80;
-        let bytes = u64::from_be_bytes(eight);
-        let low = bytes & !HIGHEST;
-        let small = bytes | (EACH * 0x20);
-        // Without its highest bit a byte and what is added to it stay below 256: the highest bit says whether it is at
-        // least, or more than, so much.
-        let at_least = |bytes: u64, least: u8| bytes + EACH * u64::from(0x80 - least);
-        let within = |bytes: u64, least: u8, most: u8| at_least(bytes, least) & !at_least(bytes, most + 1) & HIGHEST;
-        let digits = within(low, b'0', b'9') & !bytes;
-        let letters = within(low | (EACH * 0x20), b'a', b'z') & !bytes;
-        let others = !(digits | letters) & HIGHEST;
-        Run { count: others.leading_zeros() / 8, small, digits }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::Html;
 use crate::parse::Limits;
 use crate::parse::feed::{Text, TextKind};
 use crate::parse::xml;
+use crate::swar::{self, Eight};
 
 /// Any text construct as sanitized HTML; `None` when nothing visible and no media is left.
 pub fn text(text: &Text) -> Option<Html> {
@@ -175,20 +176,14 @@ pub fn collapse(text: &str) -> String {
 
 /// How many bytes follow that are words with one space between them, eight at a time; a space at their end does not count.
 fn regular(bytes: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGHEST: u64 = EACH * 0x80;
-    // The first one stands behind a word or begins one: only after what was read here it is known.
+    // What stands before the first one may be a space.
     let mut after_space = true;
     let mut count = 0;
     for eight in bytes.as_chunks::<8>().0 {
-        let bytes = u64::from_be_bytes(*eight);
-        let low = bytes & !HIGHEST;
-        // The highest bit of each tells.
-        let at_least = |least: u8| low + EACH * u64::from(0x80 - least);
-        let spaces = at_least(b' ') & !at_least(b'!') & HIGHEST;
-        let all_printed = at_least(b' ') & !at_least(0x7F) & !bytes & HIGHEST == HIGHEST;
+        let eight = Eight::of(*eight);
+        let spaces = eight.is(b' ');
         let doubled = spaces & (spaces >> 8) != 0 || (after_space && spaces >> 63 != 0);
-        if !all_printed || doubled {
+        if eight.within(b' ', b'~') != swar::ALL || doubled {
             break;
         }
         after_space = spaces & 0x80 != 0;

@@ -21,6 +21,7 @@ use html5ever::{ParseOpts, QualName, local_name, ns};
 use url::Url;
 
 use super::html_tree::{Data, Node, Tree};
+use crate::swar::{self, Eight};
 use policy::{Attribute, Fate, Policy};
 
 /// Elements inside each other; markup that is deeper is shown as its text.
@@ -234,7 +235,11 @@ pub fn escape(text: &str, out: &mut String) {
     };
     let bytes = text.as_bytes();
     let (mut copied, mut at) = (0, 0);
-    while let Some(offset) = bytes[at..].iter().position(|b| SPECIAL[usize::from(*b)]) {
+    let plain = |eight: Eight| {
+        let special = [b'&', b'<', b'>', b'"'].into_iter().fold(0, |mask, b| mask | eight.is(b));
+        eight.within(b' ', b'~') & !special
+    };
+    while let Some(offset) = swar::position(&bytes[at..], plain, |b| SPECIAL[usize::from(b)]) {
         at += offset;
         let b = bytes[at];
         let replacement = match b {

@@ -79,7 +79,8 @@ impl Lookup {
 
     fn made_id(&self, key: KeyHash, round: u32) -> String {
         let name = format!("entry:{}\n{:032x}\n{round}", self.feed, u128::from_be_bytes(key.0));
-        Uuid::new_v5(&self.namespace, name.as_bytes()).urn().to_string()
+        let made = Uuid::new_v5(&self.namespace, name.as_bytes());
+        made.urn().encode_lower(&mut Uuid::encode_buffer()).to_owned()
     }
 }
 
@@ -153,6 +154,7 @@ pub(super) fn key_text(key: &Key) -> String {
     let text = key.to_string();
     match key {
         Key::File(_) => text,
+        _ if text.len() <= 500 => text,
         _ => text.chars().take(500).collect(),
     }
 }

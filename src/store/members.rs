@@ -1,6 +1,7 @@
 //! Which entry stands in which section: derived from entries and configuration, and rebuilt when the latter changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
@@ -65,7 +66,15 @@ impl Members<'_> {
 }
 
 pub(super) fn joined(rows: &[i64]) -> String {
-    rows.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
+    let mut joined = String::new();
+    for row in rows {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        // Writing into a string never fails.
+        let _ = write!(joined, "{row}");
+    }
+    joined
 }
 
 /// Let an entry stand in these sections and no others. Returns until when it waits for better copies, if it does.

@@ -1,6 +1,7 @@
 //! An entry as it lies in the store: JSON, compressed where that is worth it.
 
 use std::cell::RefCell;
+use std::io::Cursor;
 
 use super::StoreError;
 use crate::model::Stated;
@@ -22,13 +23,17 @@ pub(super) fn encode(json: &[u8]) -> Result<Vec<u8>, StoreError> {
     let damaged =
         |cause: Box<dyn std::error::Error + Send + Sync>| StoreError::Damaged { what: "an entry to be written", cause };
     if json.len() >= WORTH_COMPRESSING {
-        let packed = PACKER.with_borrow_mut(|packer| packer.compress(json)).map_err(|cause| damaged(cause.into()))?;
-        if packed.len() + 5 < json.len() {
-            let length = u32::try_from(json.len()).map_err(|cause| damaged(cause.into()))?;
-            let mut data = Vec::with_capacity(packed.len() + 5);
-            data.push(1);
-            data.extend_from_slice(&length.to_le_bytes());
-            data.extend_from_slice(&packed);
+        let length = u32::try_from(json.len()).map_err(|cause| damaged(cause.into()))?;
+        let mut data = Vec::with_capacity(5 + zstd::zstd_safe::compress_bound(json.len()));
+        data.push(1);
+        data.extend_from_slice(&length.to_le_bytes());
+        let mut end = Cursor::new(data);
+        end.set_position(5);
+        PACKER
+            .with_borrow_mut(|packer| packer.compress_to_buffer(json, &mut end))
+            .map_err(|cause| damaged(cause.into()))?;
+        let data = end.into_inner();
+        if data.len() < json.len() {
             return Ok(data);
         }
     }

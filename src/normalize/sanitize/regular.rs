@@ -9,6 +9,7 @@ use memchr::memchr;
 use super::escape;
 use super::policy::{Attribute, Fate, Policy, close};
 use crate::parse::xml::html_entity;
+use crate::swar;
 
 /// Elements inside each other.
 const DEEPEST: usize = 64;
@@ -64,7 +65,8 @@ struct Open<'a> {
 
 /// Safe HTML; `None`: it is not regular.
 pub fn sanitize(markup: &str, policy: &Policy<'_>) -> Option<String> {
-    if markup.bytes().any(|b| b < b' ' && !matches!(b, b'\t' | b'\n')) {
+    let is_control = |b: u8| b < b' ' && !matches!(b, b'\t' | b'\n');
+    if swar::position(markup.as_bytes(), |eight| !eight.within(0, b' ' - 1) & swar::ALL, is_control).is_some() {
         return None;
     }
     let mut out = String::with_capacity(markup.len() + 16);
