@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::dirty::Dirty;
+use super::material::TOMBSTONE_DAYS;
 use super::work::{blocking, on_disk};
 use super::{Newsdesk, chain};
 use crate::merge::{self, Identity, current};
@@ -270,11 +271,20 @@ impl Newsdesk {
         Ok(())
     }
 
-    /// Corrections that were told of long enough leave the current documents.
+    /// Corrections and withdrawals that were told of long enough leave the current documents.
     pub(super) async fn no_longer_told(&self, last: Time, now: Time) -> Dirty {
         let mut dirty = Dirty::default();
         match self.store.corrected_between(last - current::CORRECTED, now - current::CORRECTED).await {
             Ok(sections) => dirty.sections.extend(sections),
+            Err(cause) => tracing::error!(stage = "store", "{}", chain(&cause)),
+        }
+        match self.store.withdrawn_between(last - TOMBSTONE_DAYS, now - TOMBSTONE_DAYS).await {
+            Ok((sections, sources)) => {
+                dirty.sections.extend(sections);
+                let own =
+                    self.settings.sources.iter().filter(|source| source.publish && sources.contains(&source.name));
+                dirty.sources.extend(own.map(|source| source.name.clone()));
+            }
             Err(cause) => tracing::error!(stage = "store", "{}", chain(&cause)),
         }
         dirty

@@ -1,6 +1,6 @@
 //! What a feed is made of, out of the store: head, places of its entries, and of these whatever is not kept from the last
-//! time; nothing where the live documents were made of the very same. All of one feed is seen at one moment of the store. Rules are carried out here, and of private sources
-//! only the name goes on.
+//! time; nothing where the live documents were made of the very same. All of one feed is seen at one moment of the store.
+//! Rules are carried out here, and of private sources only the name goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ use crate::render::{self, Manner};
 use crate::store::{Reach, SectionRow, Shown, SourceRow, Standings, StoreError, Stored, View};
 
 /// Announced for this long (RFC 6721).
-const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
+pub(super) const TOMBSTONE_DAYS: TimeDelta = TimeDelta::days(30);
 /// Entries of each section on the front page, and of the whole site.
 const ON_THE_FRONT: usize = 4;
 pub const NEWEST_ON_THE_FRONT: usize = 40;

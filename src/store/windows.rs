@@ -1,7 +1,7 @@
 //! The windows that feeds are merged from, and single entries by their names.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows};
@@ -74,6 +74,27 @@ impl Store {
         until: Time,
     ) -> Result<Vec<Tombstone>, StoreError> {
         self.read(move |db| View(db).tombstones_of_source(source, after, until)).await
+    }
+
+    /// Names of sections and of sources of which something was withdrawn between two moments.
+    pub async fn withdrawn_between(
+        &self,
+        after: Time,
+        until: Time,
+    ) -> Result<(BTreeSet<String>, BTreeSet<String>), StoreError> {
+        self.read(move |db| {
+            let names = |sql: &str| -> Result<BTreeSet<String>, StoreError> {
+                let mut statement = db.prepare_cached(sql)?;
+                let rows = statement.query_map([after.timestamp(), until.timestamp()], |row| row.get(0))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            };
+            let sections = "SELECT DISTINCT s.name FROM tombstone t JOIN section s ON s.id = t.section
+                WHERE t.withdrawn > ?1 AND t.withdrawn <= ?2";
+            let sources = "SELECT DISTINCT s.name FROM entry e JOIN source s ON s.id = e.source
+                WHERE e.withdrawn IS NOT NULL AND e.withdrawn > ?1 AND e.withdrawn <= ?2";
+            Ok((names(sections)?, names(sources)?))
+        })
+        .await
     }
 
     pub async fn entry_by_id(&self, id: String) -> Result<Option<Stored>, StoreError> {

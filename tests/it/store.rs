@@ -208,6 +208,9 @@ fn withdrawn_hidden_and_back_as_the_same() {
         assert_eq!(ids(&store, section).await, before[1..]);
         let tombstones = store.tombstones(section, at(0), at(60)).await.expect("tombstones");
         assert_eq!((tombstones[0].id.clone(), tombstones[0].when), (known[0].entry.id.clone(), at(60)));
+        let (sections, sources) = store.withdrawn_between(at(59), at(60)).await.expect("names");
+        assert!(sections.iter().eq(["", "politics"]) && sources.iter().eq(["a"]), "{sections:?} {sources:?}");
+        assert_eq!(store.withdrawn_between(at(60), at(600)).await.expect("names"), Default::default());
         refresh(&store, rows[0], 120, &[("1", "One"), ("2", "Two")]).await;
         assert_eq!(ids(&store, section).await, before);
         assert!(store.tombstones(section, at(0), at(600)).await.expect("tombstones").is_empty());
