@@ -10,8 +10,9 @@ mod percent {
         let mut bytes = Vec::with_capacity(text.len());
         let mut rest = text.as_bytes();
         while let Some((&byte, after)) = rest.split_first() {
-            let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-            match hex.filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            // A sign would be read as part of the number.
+            let hex = after.get(..2).filter(|hex| byte == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+            match hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
                 Some(value) => {
                     bytes.push(value);
                     rest = after.get(2..).unwrap_or_default();

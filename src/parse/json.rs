@@ -304,7 +304,11 @@ fn unescape(raw: &str) -> String {
 
 /// The four digits after `\u`, and the second half of a pair. What follows is returned.
 fn unicode_escape<'a>(rest: &'a str, out: &mut String) -> &'a str {
-    let unit = |text: &str| text.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let unit = |text: &str| {
+        // A sign would be read as part of the number.
+        let digits = text.get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        u32::from_str_radix(digits, 16).ok()
+    };
     let Some(first) = unit(rest) else { return rest };
     let after = &rest[4..];
     if (0xD800..0xDC00).contains(&first)
@@ -347,6 +351,7 @@ mod tests {
     #[test]
     fn values() {
         check(r#" {"a": [1, -2.5e3, true, null], "b": {"c": "d"}} "#, r#"{a:[1,-2.5e3,true,null],b:{c:"d"}}"#);
+        check(r#""\u+123""#, r#""+123""#);
         check(r#""\u00e9\ud83d\ude00\n\/\ud83d\u0001""#, "\"é😀\\n/\u{FFFD}\"");
         check("[[[[[[1]]],2],3]]", "[[[[null],2],3]]");
     }
