@@ -205,6 +205,13 @@ pub struct Stated {
     pub sections: Vec<String>,
 }
 
+impl Stated {
+    /// Its text: the content (Atom `content`, RSS `content:encoded`), else the summary.
+    pub fn body(&self) -> Option<&Html> {
+        self.content.as_ref().or(self.summary.as_ref())
+    }
+}
+
 /// One published piece, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

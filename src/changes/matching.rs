@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Known, KnownEntries};
-use crate::model::Html;
 use crate::normalize::Incoming;
 use crate::normalize::clean;
 use crate::normalize::identity::{self, Key, KeyHash};
@@ -136,10 +135,6 @@ fn confirmed(known: &Known, incoming: &Incoming, link_tells: bool) -> bool {
     let telling = clean::collapse(&incoming.gist.words).chars().nth(TELLING_CHARS).is_some();
     (same_text && (telling || same_date || same_link || matches!(incoming.key, Key::File(_))))
         || (same_title && (same_date || same_link))
-}
-
-pub(super) fn body(stated: &crate::model::Stated) -> Option<&Html> {
-    stated.content.as_ref().or(stated.summary.as_ref())
 }
 
 /// Which of the incoming entries their source takes back in the same document (RFC 6721 §3): the later word counts, and

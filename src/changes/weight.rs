@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::matching::body;
 use crate::model::Stated;
 use crate::normalize::clean;
 
@@ -25,7 +24,7 @@ pub(super) fn change(before: &Stated, now: &Stated, local: bool) -> Change {
     }
     let titles_differ = before.title != now.title;
     let (old, new) =
-        (body(before).map(clean::visible).unwrap_or_default(), body(now).map(clean::visible).unwrap_or_default());
+        (before.body().map(clean::visible).unwrap_or_default(), now.body().map(clean::visible).unwrap_or_default());
     let visible = titles_differ || old != new;
     let says_so = now.updated.is_some() && now.updated > before.updated;
     if titles_differ || (visible && (local || says_so)) || differing_chars(&old, &new) > SIGNIFICANT_CHARS {

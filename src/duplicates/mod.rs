@@ -9,7 +9,7 @@ mod index;
 mod likeness;
 mod tokens;
 
-use crate::model::{Html, Stated};
+use crate::model::Stated;
 use crate::normalize::clean;
 use crate::normalize::identity::{self, Gist};
 
@@ -39,7 +39,7 @@ impl From<&Gist> for Clues {
 
 /// The text by which an entry is compared: what a reader sees of it, without its title, since every desk writes its own.
 pub fn text(stated: &Stated) -> Text {
-    body(stated).map(|html| Text::new(&clean::words(html))).unwrap_or_default()
+    stated.body().map(|html| Text::new(&clean::words(html))).unwrap_or_default()
 }
 
 /// Hash of the canonical link, without scheme, `www.` and a slash at its end; never that of a site's root.
@@ -58,15 +58,11 @@ pub fn same_words(one: &Stated, other: &Stated) -> bool {
     if text(one).likeness(&text(other)).is_some() {
         return true;
     }
-    let words = |stated: &Stated| body(stated).map(clean::visible).filter(|words| !words.is_empty());
+    let words = |stated: &Stated| stated.body().map(clean::visible).filter(|words| !words.is_empty());
     words(one).is_some_and(|words_of_one| words(other) == Some(words_of_one))
 }
 
 /// Characters of visible text: the more, the more complete is a copy.
 pub fn completeness(stated: &Stated) -> usize {
-    body(stated).map_or(0, |html| clean::visible(html).chars().count())
-}
-
-fn body(stated: &Stated) -> Option<&Html> {
-    stated.content.as_ref().or(stated.summary.as_ref())
+    stated.body().map_or(0, |html| clean::visible(html).chars().count())
 }

@@ -73,17 +73,13 @@ pub struct Gist {
 
 impl Gist {
     pub fn of(stated: &Stated) -> Gist {
-        Gist { words: body(stated).map(clean::words).unwrap_or_default(), link: link_key_of(stated) }
+        Gist { words: stated.body().map(clean::words).unwrap_or_default(), link: link_key_of(stated) }
     }
 }
 
 /// The link of an entry as a key.
 pub fn link_key_of(stated: &Stated) -> Option<String> {
     stated.link.as_deref().and_then(link_key)
-}
-
-fn body(stated: &Stated) -> Option<&Html> {
-    stated.content.as_ref().or(stated.summary.as_ref())
 }
 
 /// What one entry of a document offers for its identity.

@@ -94,15 +94,21 @@ fn renew_anchors(db: &Connection, after: i64) -> Result<Option<i64>, StoreError>
     let mut renew = db.prepare_cached("UPDATE story_text SET anchors = ?2 WHERE entry = ?1")?;
     let mut last = None;
     while let Some(row) = rows.next()? {
-        let stated = decode(row.get_ref(1)?.as_blob().unwrap_or_default())?;
-        let clues = Clues::of(&stated);
-        let page = page_text(row.get_ref(2)?)?;
-        let longer = page.and_then(|page| lengthened(&stated, &clues, &page));
+        let (_, clues) = compared(row.get_ref(1)?, row.get_ref(2)?)?;
         let row: i64 = row.get(0)?;
-        renew.execute(params![row, bytes_of(&longer.map_or(clues, |(_, clues)| clues).anchors)])?;
+        renew.execute(params![row, bytes_of(&clues.anchors)])?;
         last = Some(row);
     }
     Ok(last)
+}
+
+/// A stored entry as it is compared: with the text of its page where its own is too short.
+fn compared(data: ValueRef<'_>, page: ValueRef<'_>) -> Result<(Stated, Clues), StoreError> {
+    let stated = decode(data.as_blob().unwrap_or_default())?;
+    let clues = Clues::of(&stated);
+    let page = page_text(page)?;
+    let longer = page.and_then(|page| lengthened(&stated, &clues, &page));
+    Ok(longer.unwrap_or((stated, clues)))
 }
 
 fn bytes_of(anchors: &[u32]) -> Vec<u8> {
@@ -275,11 +281,7 @@ fn find_stories(db: &Connection, index: &Mutex<Held>, after: i64) -> Result<Opti
     let mut rows = statement.query([after])?;
     let mut last = None;
     while let Some(row) = rows.next()? {
-        let stated = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
-        let clues = Clues::of(&stated);
-        let page = page_text(row.get_ref(4)?)?;
-        let longer = page.and_then(|page| lengthened(&stated, &clues, &page));
-        let (stated, clues) = longer.unwrap_or((stated, clues));
+        let (stated, clues) = compared(row.get_ref(3)?, row.get_ref(4)?)?;
         let (row, source, seen) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
         join(db, index, &Newcomer { row, source, seen, clues: &clues, taken_id: None, stated: &stated })?;
         last = Some(row);

@@ -90,8 +90,8 @@ impl Store {
             };
             let sections = "SELECT DISTINCT s.name FROM tombstone t JOIN section s ON s.id = t.section
                 WHERE t.withdrawn > ?1 AND t.withdrawn <= ?2";
-            let sources = "SELECT DISTINCT s.name FROM entry e JOIN source s ON s.id = e.source
-                WHERE e.withdrawn IS NOT NULL AND e.withdrawn > ?1 AND e.withdrawn <= ?2";
+            let sources = "SELECT DISTINCT s.name FROM entry e INDEXED BY entry_withdrawn
+                JOIN source s ON s.id = e.source WHERE e.withdrawn IS NOT NULL AND e.withdrawn > ?1 AND e.withdrawn <= ?2";
             Ok((names(sections)?, names(sources)?))
         })
         .await
