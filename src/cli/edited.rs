@@ -29,7 +29,7 @@ pub fn write(additions: &Additions) -> Result<(), Failed> {
 
 /// A running daemon reads the file anew.
 pub async fn reload(admin: &AdminAddress) {
-    if control::status(admin).await.is_none() {
+    if control::identity(admin).await.is_none() {
         return;
     }
     match reload::ask(admin).await {

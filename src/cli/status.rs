@@ -1,7 +1,7 @@
 //! `newsdesk status`: how every source is.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::Utc;
@@ -87,13 +87,6 @@ pub struct Row {
     /// Those of them that left something out, in words; of a folder, all of them.
     #[serde(default)]
     pub cut: Option<String>,
-}
-
-/// Does the daemon that told this speak for the store at `path`? Where there is none, the daemon of another user, as under
-/// systemd, has its own where we do not look.
-pub(super) fn is_of(told: &str, path: &Path) -> bool {
-    let report: Option<Report> = serde_json::from_str(told).ok();
-    report.is_some_and(|told| told.store.as_deref() == Some(path)) || !path.try_exists().unwrap_or(true)
 }
 
 pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {

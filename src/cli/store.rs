@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failed, Place, print_json, status};
+use super::{Failed, Place, print_json};
 use crate::config;
 use crate::daemon::{chain, control};
 use crate::store::upkeep::{self, BackupError, Copied};
@@ -105,9 +105,8 @@ fn path(place: &Place) -> Result<PathBuf, Failed> {
     if super::is_there(&settings.store.path)? {
         return Ok(settings.store.path);
     }
-    let told = super::runtime()?.block_on(control::status(&settings.server.admin));
-    let report = told.and_then(|body| serde_json::from_str::<status::Report>(&body).ok());
-    report.and_then(|report| report.store).ok_or_else(|| {
+    let daemon = super::runtime()?.block_on(control::identity(&settings.server.admin));
+    daemon.map(|daemon| daemon.store).ok_or_else(|| {
         let path = settings.store.path.display();
         Failed::Refused(format!("there is no store at {path}: name its folder with --state"))
     })

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::logs::{self, Style};
-use super::{Failed, Place, print_json, status};
+use super::{Failed, Place, print_json};
 use crate::config::settings::AdminAddress;
 use crate::config::{Complaint, Complaints, Settings};
 use crate::daemon::control::{self, SourceReport, UpdateReport};
@@ -83,7 +83,7 @@ enum Who {
 async fn update(settings: Settings, arguments: &Arguments) -> Result<(UpdateReport, Who), Failed> {
     let admin = settings.server.admin.clone();
     // What has it open is asked first: root may open any store, and that of a service is not root's to write.
-    if control::status(&admin).await.is_some_and(|told| status::is_of(&told, &settings.store.path)) {
+    if control::identity(&admin).await.is_some_and(|daemon| daemon.speaks_for(&settings.store.path)) {
         return ask(&admin, arguments).await;
     }
     super::not_as_root_for_another(&settings.store.path)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failed, Place, print_json, status};
+use super::{Failed, Place, print_json};
 use crate::daemon::control::{self, AskError};
 use crate::daemon::withdraw::{self, WithdrawReport};
 use crate::daemon::{Newsdesk, StartError};
@@ -46,7 +46,7 @@ pub fn run(place: &Place, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let wish = Withdraw { what: arguments.what.clone(), path, undo: arguments.undo, all: arguments.all };
     let admin = settings.server.admin.clone();
     let report = super::runtime()?.block_on(async {
-        if control::status(&admin).await.is_some_and(|told| status::is_of(&told, &settings.store.path)) {
+        if control::identity(&admin).await.is_some_and(|daemon| daemon.speaks_for(&settings.store.path)) {
             return asked(control::ask(&admin, "POST", &wish.query()).await?);
         }
         super::not_as_root_for_another(&settings.store.path)?;

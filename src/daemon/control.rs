@@ -1,11 +1,13 @@
 //! What can be asked of a running daemon, and how another process asks it.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
+use super::Newsdesk;
 use super::reload::ReloadReport;
 use crate::config::settings::AdminAddress;
 use crate::serve::admin::CONTROL_HEADER;
@@ -71,7 +73,7 @@ pub enum AskError {
 /// Longer than any update takes: sources are asked in parallel, each within its deadline.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// A daemon tells its status at once.
+/// A daemon tells who and how it is at once.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// One request to the admin address of a running daemon; the body of the answer.
@@ -101,17 +103,46 @@ pub async fn ask(address: &AdminAddress, method: &str, path: &str) -> Result<Str
     }
 }
 
+/// Who answers on the admin address.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// The file of the store that it has open.
+    pub store: PathBuf,
+    pub version: String,
+}
+
+impl Identity {
+    pub fn of(newsdesk: &Newsdesk) -> Identity {
+        Identity { store: newsdesk.store.path().to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// Does it speak for the store at `path`? Where there is none, the daemon of another user, as under systemd, has its
+    /// own where we do not look.
+    pub fn speaks_for(&self, path: &Path) -> bool {
+        self.store == path || !path.try_exists().unwrap_or(true)
+    }
+}
+
+/// The daemon that answers on the admin address, asked for nothing that takes it any time; `None`: none does.
+pub async fn identity(address: &AdminAddress) -> Option<Identity> {
+    serde_json::from_str(&told(address, "/daemon.json").await?).ok()
+}
+
 /// The status report of a daemon that answers on the admin address; `None`: none does.
 pub async fn status(address: &AdminAddress) -> Option<String> {
-    // Whatever else may have taken that address is not waited for.
-    tokio::time::timeout(ANSWERS_WITHIN, ask(address, "GET", "/status.json")).await.ok()?.ok()
+    told(address, "/status.json").await
 }
 
 /// What a daemon that answers on the admin address knows of an entry; `None`: none does.
 pub async fn explain(address: &AdminAddress, entry: &str) -> Option<String> {
     let mut path = url::form_urlencoded::Serializer::new(String::from("/explain?"));
     let path = path.append_pair("entry", entry).finish();
-    tokio::time::timeout(ANSWERS_WITHIN, ask(address, "GET", &path)).await.ok()?.ok()
+    told(address, &path).await
+}
+
+/// Whatever else may have taken that address is not waited for.
+async fn told(address: &AdminAddress, path: &str) -> Option<String> {
+    tokio::time::timeout(ANSWERS_WITHIN, ask(address, "GET", path)).await.ok()?.ok()
 }
 
 async fn exchange(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> std::io::Result<String> {

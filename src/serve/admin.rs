@@ -21,6 +21,8 @@ pub enum Command {
     Update { sources: Vec<String>, confirm_missing: bool },
     /// Everything about every source, as JSON.
     Status,
+    /// Who answers, as JSON.
+    Identity,
     /// The way of one entry, as JSON.
     Explain { entry: String },
     /// What is counted, as Prometheus reads it.
@@ -51,6 +53,7 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
         (&Method::GET | &Method::HEAD, "/healthz") => Command::Health,
         (&Method::GET, "/metrics") => Command::Metrics,
         (&Method::GET, "/status.json") => Command::Status,
+        (&Method::GET, "/daemon.json") => Command::Identity,
         (&Method::GET, "/explain") if ours => explain(request.uri().query().unwrap_or_default()),
         (&Method::POST, "/update") if ours => update(request.uri().query().unwrap_or_default()),
         (&Method::POST, "/reload") if ours => Command::Reload,
@@ -61,16 +64,19 @@ pub async fn respond(request: Request, carry: Carry, local: Arc<[String]>) -> Re
         _ => {
             return answer::words(
                 StatusCode::NOT_FOUND,
-                "there are /status.json, /metrics, /healthz, POST /update, POST /reload and POST /withdraw\n",
+                "there are /status.json, /daemon.json, /metrics, /healthz, POST /update, POST /reload and POST /withdraw\n",
             );
         }
     };
     let media = match command {
         Command::Metrics => crate::metrics::Text::MEDIA_TYPE,
         Command::Health => "text/plain; charset=utf-8",
-        Command::Update { .. } | Command::Status | Command::Explain { .. } | Command::Withdraw(_) | Command::Reload => {
-            "application/json"
-        }
+        Command::Update { .. }
+        | Command::Status
+        | Command::Identity
+        | Command::Explain { .. }
+        | Command::Withdraw(_)
+        | Command::Reload => "application/json",
     };
     let (status, body) = carry(command).await;
     let mut response = answer::words(status, body);

@@ -139,6 +139,7 @@ fn the_admin_address_answers_only_to_our_own_verbs() {
         crate::support::ask(desk.admin, method, path, fields).unwrap().status
     };
     assert_eq!(ask("GET", "/status.json", &[]), 200);
+    assert_eq!(ask("GET", "/daemon.json", &[]), 200);
     assert_eq!(ask("GET", "/status.json", &[("Origin", "https://evil.example")]), 403);
     assert_eq!(ask("GET", "/status.json", &[("Origin", &format!("http://{host}"))]), 403);
     assert_eq!(ask("GET", "/status.json", &[("Sec-Fetch-Site", "cross-site")]), 403);
@@ -148,6 +149,7 @@ fn the_admin_address_answers_only_to_our_own_verbs() {
     // Control is not on the public address.
     assert_eq!(desk.ask("POST", "/update", &[("newsdesk-control", "1"), ("Content-Length", "0")]).status, 405);
     assert_eq!(desk.get("/status.json").status, 404);
+    assert_eq!(desk.get("/daemon.json").status, 404);
 }
 
 #[test]

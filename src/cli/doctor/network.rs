@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_BYTES: u64 = 64 << 10;
 
 pub async fn findings(settings: &Settings) -> Vec<Finding> {
-    let running = control::status(&settings.server.admin).await.is_some();
+    let running = control::identity(&settings.server.admin).await.is_some();
     vec![
         names(settings).await,
         authorities(settings),

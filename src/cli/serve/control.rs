@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::status;
 use crate::config::settings::{AdminAddress, Hub};
-use crate::daemon::control::Ask;
+use crate::daemon::control::{Ask, Identity};
 use crate::daemon::{self, Newsdesk};
 use crate::serve::admin::{self, Command};
 use crate::serve::public::Public;
@@ -88,6 +88,9 @@ pub fn carry(current: Current, asks: mpsc::Sender<Ask>) -> admin::Carry {
                     Ok(report) => (StatusCode::OK, serde_json::to_string(&report).unwrap_or_default()),
                     Err(cause) => (StatusCode::INTERNAL_SERVER_ERROR, daemon::chain(&cause)),
                 },
+                Command::Identity => {
+                    (StatusCode::OK, serde_json::to_string(&Identity::of(&newsdesk)).unwrap_or_default())
+                }
                 Command::Explain { entry } => match newsdesk.explain(&entry).await {
                     Ok(found) => (StatusCode::OK, serde_json::to_string(&found).unwrap_or_default()),
                     Err(cause) => (StatusCode::INTERNAL_SERVER_ERROR, daemon::chain(&cause)),
