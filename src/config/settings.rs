@@ -150,6 +150,8 @@ pub struct Source {
     /// Unique. Shown wherever the source is.
     pub name: String,
     pub place: Place,
+    /// Of its address ([`bucket`](crate::schedule::queue::bucket)); empty: a folder has none.
+    pub bucket: Arc<str>,
     /// Sections by name, whatever the entries say.
     pub sections: Vec<String>,
     /// The smaller, the more it is preferred among ties and copies. Default 0.

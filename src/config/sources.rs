@@ -16,6 +16,7 @@ use super::secrets::{bearer, credentials, headers, take_userinfo};
 use super::settings::{Place, SectionLine, Source, holds_secret};
 use super::table::{Desk, Located, Span, Table};
 use super::value::{self, Wrong, nearest};
+use crate::schedule::queue;
 
 /// What reading a source needs besides its table.
 pub(super) struct Context<'c> {
@@ -170,6 +171,7 @@ impl<'a> Sources<'a> {
             let private = template.private || credentials.is_some() || holds_secret(&url);
             let mut source = Source { name, credentials, private, ..template.clone() };
             add_once(&mut source.sections, sections);
+            source.bucket = queue::bucket(&url).into();
             source.place = Place::Feed(url);
             source.listed_in = Some(file.to_path_buf());
             listed.push(source);
@@ -212,7 +214,8 @@ impl<'a> Sources<'a> {
                 let mut url = url?;
                 let source = with_url(common, &mut url, table);
                 self.once(table, name, &url.span, url.value.as_str());
-                Some(Read::Source(Source { place: Place::Feed(url.value), ..source }))
+                let bucket = queue::bucket(&url.value).into();
+                Some(Read::Source(Source { place: Place::Feed(url.value), bucket, ..source }))
             }
             Kind::Folder => {
                 let folder = folder?;
@@ -265,6 +268,7 @@ fn common(table: &Table<'_>, name: &str, context: &mut Context<'_>) -> Source {
     Source {
         name: name.to_owned(),
         place: Place::Folder(PathBuf::new()),
+        bucket: Arc::default(),
         sections,
         priority: i32::try_from(table.number_or_default("priority")).unwrap_or_default(),
         schedule: table.text("schedule", |text| value::cadence(text, zone)).map(|found| found.value),

@@ -292,7 +292,7 @@ impl Desk {
     fn wait(&mut self, pending: Pending) {
         let (name, bucket) = (Work::Ask(pending.row).name(), queue::bucket(&pending.wish.callback));
         let queue = if pending.tries == 0 { &mut self.fresh } else { &mut self.again };
-        queue.push(&name, &bucket, pending.due);
+        queue.push(&name, bucket, pending.due);
         self.pending.insert(pending.row, pending);
     }
 
@@ -310,8 +310,8 @@ impl Desk {
         let (name, bucket) = (Work::Tell(row).name(), queue::bucket(&subscription.callback));
         match subscription.due {
             // A failed one keeps its time, whatever changes meanwhile.
-            Some(due) => self.again.push(&name, &bucket, due),
-            None => self.fresh.push(&name, &bucket, wall()),
+            Some(due) => self.again.push(&name, bucket, due),
+            None => self.fresh.push(&name, bucket, wall()),
         }
     }
 

@@ -50,7 +50,7 @@ use crate::merge;
 use crate::model::{Section, Stated, Time};
 use crate::parse::plain::Vocabulary;
 use crate::publish::{self, Live};
-use crate::schedule::{Bounds, Cadence, Failure, Outage, Poll, queue};
+use crate::schedule::{Bounds, Cadence, Failure, Outage, Poll};
 use crate::sections::{Placer, SourceRules};
 use crate::store::{Packed, SectionRow, SourceState, Store, StoreError};
 
@@ -367,9 +367,8 @@ impl Newsdesk {
 
     /// Note how a host answered; is what fails our own line?
     fn outage_is_ours(&self, source: &Source, failure: Option<Failure>, poll: &Poll, now: Time) -> bool {
-        let Place::Feed(url) = &source.place else { return false };
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        outage.note(&queue::bucket(url), failure, poll.proven(), now);
+        outage.note(source.bucket.clone(), failure, poll.proven(), now);
         outage.freezes(poll, now)
     }
 }

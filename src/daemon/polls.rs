@@ -23,7 +23,7 @@ const WITH_SLOW: usize = 2;
 /// See the module.
 pub(super) struct Polls {
     queue: Queue,
-    running: HashMap<String, Running>,
+    running: HashMap<Arc<str>, Running>,
     /// Source -> bucket of the URL that is really asked, after a permanent redirect was adopted.
     hosts: HashMap<String, Arc<str>>,
     /// Source -> how far redirects have led it, while it waits for the host that the last one names.
@@ -73,7 +73,8 @@ impl Polls {
     pub fn follow(&mut self, stays: impl Fn(&String) -> Option<String>) {
         // Pages wait under the row of their source, which it keeps.
         let stays = |name: &String| full_text::row_of(name).map_or_else(|| stays(name), |_| Some(name.clone()));
-        under_new_names(&mut self.running, stays);
+        let running = std::mem::take(&mut self.running).into_iter();
+        self.running = running.filter_map(|(name, poll)| Some((stays(&name.to_string())?.into(), poll))).collect();
         under_new_names(&mut self.hosts, stays);
         under_new_names(&mut self.ways, stays);
     }
@@ -84,17 +85,17 @@ impl Polls {
     }
 
     /// Let `source` wait until `due`; `bucket`: of its configured URL, unless another one is known to be asked.
-    pub fn push(&mut self, source: &str, bucket: impl FnOnce() -> String, due: Time) {
-        let bucket = self.hosts.get(source).cloned().unwrap_or_else(|| bucket().into());
+    pub fn push(&mut self, source: &str, bucket: impl Into<Arc<str>>, due: Time) {
+        let bucket = self.hosts.get(source).cloned().unwrap_or_else(|| bucket.into());
         self.ways.remove(source);
-        self.queue.push(source, &bucket, due);
+        self.queue.push(source, bucket, due);
     }
 
     /// Let `source` wait for the host to which redirects have led it, so that no budget is passed by; `ways`: that of
     /// each request that has not come to its end, the last one next.
     pub fn go_on(&mut self, source: &str, ways: Vec<Way>, now: Time) {
         let Some(way) = ways.last() else { return };
-        self.queue.push(source, &queue::bucket(way.url()), now);
+        self.queue.push(source, queue::bucket(way.url()), now);
         self.ways.insert(source.to_owned(), ways);
     }
 
@@ -145,7 +146,7 @@ impl Polls {
             Next::Start { source, bucket } => {
                 let host_refused = self.queue.refused_at(&bucket);
                 let running = Running { bucket, started: now, since: clock, troubled: troubled(&source) };
-                self.running.insert(source.to_string(), running);
+                self.running.insert(source.clone(), running);
                 let ways = self.ways.remove(&*source).unwrap_or_default();
                 Some(Start { source, host_refused, ways })
             }

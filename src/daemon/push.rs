@@ -460,7 +460,7 @@ impl Subscriber {
                 _ if self.busy.contains(token) => {}
                 Step::Ask => {
                     self.busy.insert(token.clone());
-                    self.queue.push(token, &queue::bucket(&known.subscription.at.hub), now);
+                    self.queue.push(token, queue::bucket(&known.subscription.at.hub), now);
                 }
                 Step::Forget => over.push(token.clone()),
                 Step::Wait(time) => wake = wake.min(at(time)),

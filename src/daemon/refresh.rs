@@ -178,7 +178,9 @@ impl Newsdesk {
         let page = configured;
         // On a web page's behalf its feed is asked; that it moves is a matter of its own.
         let configured = &state.poll.found.ask(page).clone();
-        let url = state.poll.moved.ask(configured).clone();
+        let url = state.poll.moved.ask(configured);
+        // Of another address nothing is known that would lead on.
+        let way = way.filter(|way| way.is_from(url)).unwrap_or_else(|| Way::to(url));
         let same_reader = state.body_hash.as_deref().is_some_and(|hash| hash.ends_with(&self.feed_reading));
         let request = Request {
             configured: page,
@@ -186,10 +188,8 @@ impl Newsdesk {
             headers: &source.headers,
             credentials: source.credentials.as_ref(),
             keep: self.shared_hosts.contains(&source.name),
-            ..Request::feed(&url, self.settings.fetch.max_body)
+            ..Request::feed(page, self.settings.fetch.max_body)
         };
-        // Of another address nothing is known that would lead on.
-        let way = way.filter(|way| way.is_from(&url)).unwrap_or_else(|| Way::to(&url));
         let answer = self.door.go_on(request, way).await;
         let now = super::now().max(now);
         match answer {

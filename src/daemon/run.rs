@@ -29,7 +29,7 @@ use super::{LastRun, Newsdesk, STATES_AT_ONCE, StartError, full_text, reload};
 use crate::config::settings::{Place, Source};
 use crate::fetch::folder::{FolderChanged, Watcher};
 use crate::model::Time;
-use crate::schedule::{self, queue};
+use crate::schedule;
 use crate::store::{SourceState, StoreError};
 use appointments::Appointments;
 use folders::{FolderState, watch_folders};
@@ -320,7 +320,7 @@ impl Loop {
 
     fn push(&mut self, source: &Source, due: Time) {
         match &source.place {
-            Place::Feed(url) => self.polls.push(&source.name, || queue::bucket(url), due),
+            Place::Feed(_) => self.polls.push(&source.name, source.bucket.clone(), due),
             Place::Folder(_) => self.appointments.scan(&source.name, due),
         }
     }

@@ -65,7 +65,7 @@ pub(super) struct Shared {
 /// One GET.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// Asked first.
+    /// Asked by [`Door::get`]; [`Door::go_on`] asks where its way leads.
     pub url: &'a Url,
     /// Whose origin is trusted with `headers` and `credentials`: the configured URL, also where another one is asked.
     pub configured: &'a Url,
@@ -259,20 +259,28 @@ impl Door {
         if !request.keep {
             return self.answer(&self.shared.closing, outgoing).await;
         }
-        let again = outgoing.try_clone();
+        let again = outgoing.try_clone().map(Box::new);
         match (self.answer(&self.shared.keeping, outgoing).await, again) {
             // What was understood as no HTTP may be what another source of the host left behind on a kept connection
             // (RFC 9112 §6.3: bytes after an answer); one of its own settles it.
-            (Err(Trouble::Protocol(_)), Some(again)) => self.answer(&self.shared.closing, again).await,
+            (Err(Trouble::Protocol(_)), Some(again)) => self.answer(&self.shared.closing, *again).await,
             (answer, _) => answer,
         }
     }
 
-    async fn answer(&self, client: &Client, outgoing: reqwest::Request) -> Result<Response, Trouble> {
+    /// What is sent is handed over at once: who waits for the answer does not keep it.
+    fn answer(
+        &self,
+        client: &Client,
+        outgoing: reqwest::Request,
+    ) -> impl Future<Output = Result<Response, Trouble>> + use<'_> {
         let settings = &self.shared.settings;
         let port = settings.proxy.as_ref().unwrap_or(outgoing.url()).port_or_known_default().unwrap_or(0);
-        let answer = within("the first byte", settings.first_byte_timeout, PORT.scope(port, client.execute(outgoing)));
-        answer.await?.map_err(|error| refusal(error, settings.connect_timeout))
+        let answer = PORT.scope(port, client.execute(outgoing));
+        async move {
+            let answer = within("the first byte", settings.first_byte_timeout, answer).await?;
+            answer.map_err(|error| refusal(error, settings.connect_timeout))
+        }
     }
 
     /// Addresses written as such never come to the resolver. With a proxy, it alone is contacted.

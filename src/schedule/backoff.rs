@@ -218,7 +218,7 @@ impl Outage {
 
     /// `host`: its bucket. `failure`: `None` for a success. `proven`: the source has answered before, and not failed many
     /// times in a row since.
-    pub fn note(&mut self, host: &str, failure: Option<Failure>, proven: bool, now: Time) {
+    pub fn note(&mut self, host: impl Into<Arc<str>>, failure: Option<Failure>, proven: bool, now: Time) {
         self.forget(now);
         let failed = failure.is_some_and(|failure| !failure.reached());
         if failed && !proven && self.reached.is_some() {

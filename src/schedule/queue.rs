@@ -194,14 +194,11 @@ impl Queue {
     }
 
     /// Lets `source` wait in `bucket` until `due`. One that waits already is moved.
-    pub fn push(&mut self, source: &str, bucket: &str, due: Time) {
+    pub fn push(&mut self, source: &str, bucket: impl Into<Arc<str>>, due: Time) {
         self.remove(source);
         self.turns += 1;
         let (source, place): (Arc<str>, Place) = (source.into(), (due, self.turns));
-        let bucket = match self.buckets.get_key_value(bucket) {
-            Some((known, _)) => known.clone(),
-            None => bucket.into(),
-        };
+        let bucket = bucket.into();
         let budget = self.budgets.get(&*bucket).copied();
         let waits = self.buckets.entry(bucket.clone()).or_insert_with(|| Bucket::with(budget));
         waits.waiting.insert(place, source.clone());

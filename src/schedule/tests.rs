@@ -332,7 +332,7 @@ fn when_most_hosts_fail_the_fault_is_ours() {
     let mut outage = Outage::default();
     let fail = Some(Failure::Connect);
     for host in 0..4 {
-        outage.note(&format!("{host}.example"), fail, true, now());
+        outage.note(format!("{host}.example"), fail, true, now());
     }
     assert!(!outage.is_ours(now()), "four hosts are too few");
     outage.note("4.example", None, true, now());
@@ -343,11 +343,11 @@ fn when_most_hosts_fail_the_fault_is_ours() {
     assert!(outage.is_ours(now()), "the last answer of a host counts");
     assert!(!outage.is_ours(now() + TimeDelta::minutes(6)), "long ago");
     for host in 0..9 {
-        outage.note(&format!("{host}.example"), Some(Failure::NotFound), true, now() + TimeDelta::minutes(7));
+        outage.note(format!("{host}.example"), Some(Failure::NotFound), true, now() + TimeDelta::minutes(7));
     }
     assert!(!outage.is_ours(now() + TimeDelta::minutes(7)), "whoever answers 404 is reached");
     for host in 0..9 {
-        outage.note(&format!("{host}.example"), fail, true, now() + TimeDelta::minutes(8));
+        outage.note(format!("{host}.example"), fail, true, now() + TimeDelta::minutes(8));
     }
     assert!(outage.is_ours(now() + TimeDelta::minutes(8)));
     assert!(!outage.is_ours(now()), "a clock set back forgets");
@@ -369,11 +369,11 @@ fn an_old_list_of_dead_feeds_is_no_outage() {
     let fail = Some(Failure::Dns);
     let mut outage = Outage::default();
     // Nobody was ever reached: the machine has just been switched on, perhaps before its network.
-    (0..6).for_each(|host| outage.note(&format!("{host}.example"), fail, false, now()));
+    (0..6).for_each(|host| outage.note(format!("{host}.example"), fail, false, now()));
     assert!(outage.is_ours(now()));
     let later = now() + TimeDelta::minutes(10);
     outage.note("alive.example", None, false, later);
-    (0..60).for_each(|host| outage.note(&format!("{host}.example"), fail, false, later));
+    (0..60).for_each(|host| outage.note(format!("{host}.example"), fail, false, later));
     assert!(!outage.is_ours(later), "the line works, so they are dead");
     // Known to be broken for long: the same.
     let mut poll = steady(80);
@@ -387,7 +387,7 @@ fn an_outage_in_which_others_are_reached_does_not_last_for_ever() {
     let (mut outage, mut poll) = (Outage::default(), steady(80));
     let later = now() + TimeDelta::hours(25);
     let all_fail = |outage: &mut Outage, at| {
-        (0..6).for_each(|host| outage.note(&format!("{host}.example"), Some(Failure::Connect), true, at));
+        (0..6).for_each(|host| outage.note(format!("{host}.example"), Some(Failure::Connect), true, at));
     };
     all_fail(&mut outage, now());
     assert!(outage.freezes(&poll, now()));
@@ -438,7 +438,7 @@ fn a_day(jumps: &[(i64, i64)]) -> (i64, usize, usize) {
     let mut queue = queue::Queue::new(queue::Budget { connections: 2, interval: second }, Default::default());
     let mut polls: Vec<(Poll, Vec<i64>)> = vec![Default::default(); 300];
     for source in 0..polls.len() {
-        queue.push(&source.to_string(), &format!("host {}", source % 30), first_poll(&source.to_string(), start).at);
+        queue.push(&source.to_string(), format!("host {}", source % 30), first_poll(&source.to_string(), start).at);
     }
     let mut hosts: std::collections::BTreeMap<String, Vec<i64>> = Default::default();
     let mut real = 0;
@@ -456,7 +456,7 @@ fn a_day(jumps: &[(i64, i64)]) -> (i64, usize, usize) {
                 assert!(next.at > now, "{next:?}");
                 hosts.entry(bucket.to_string()).or_default().push(real);
                 queue.finished(&bucket, now);
-                queue.push(&source, &bucket, next.at);
+                queue.push(&source, bucket, next.at);
             }
             // A timer knows nothing of the wall clock: it sleeps as long as it seemed right when it was set.
             queue::Next::WaitUntil(until) => real += (until - now).num_seconds().max(1),

@@ -13,7 +13,7 @@ use super::hits::count_hits;
 use super::ids::{Lookup, choose_feed_id, free_slug, key_text};
 use super::members::{Members, joined, sections_of, sections_of_source, set_members};
 use super::pack::encode;
-use super::sources::write_state;
+use super::sources::{Written, write_state};
 use super::stories::{self, Held, Newcomer, story_of};
 use super::{FileRow, SourceState, Store, StoreError, Withdrawn, archives};
 use crate::changes::{self, ChangedEntry, Changes, NewEntry};
@@ -105,7 +105,7 @@ fn apply(db: &Connection, index: &Mutex<Held>, refresh: &Refresh) -> Result<Appl
     }
     count_hits(db, &changes.hits, now)?;
     write_files(db, source, &refresh.files, &refresh.vanished)?;
-    write_state(db, source, &refresh.state, Some(now))?;
+    write_state(db, source, &Written::of(&refresh.state)?, Some(now))?;
     Ok(applied)
 }
 

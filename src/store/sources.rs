@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 use url::Url;
 use uuid::Uuid;
 
+use super::spells::Standing;
 use super::{SourceState, Store, StoreError};
 use crate::model::{Origin, Time};
 
@@ -174,7 +176,10 @@ impl Store {
 
     /// Only what a poll without new content leaves behind.
     pub async fn record_poll(&self, row: i64, state: Box<SourceState>) -> Result<(), StoreError> {
-        self.write_patiently(move |db| write_state(db, row, &state, None)).await
+        // Here, so that the writing thread has less to do, and the state ends where it began.
+        let written = Written::of(&state)?;
+        drop(state);
+        self.write_patiently(move |db| write_state(db, row, &written, None)).await
     }
 }
 
@@ -210,18 +215,28 @@ fn parse_state(json: &str) -> Result<Box<SourceState>, StoreError> {
         .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })
 }
 
+/// A state as it is written.
+pub(super) struct Written {
+    json: Vec<u8>,
+    standing: Standing,
+}
+
+impl Written {
+    pub fn of(state: &SourceState) -> Result<Written, StoreError> {
+        // That of a source that is well takes about half of it.
+        let mut json = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut json, state)
+            .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
+        Ok(Written { json, standing: Standing::of(state) })
+    }
+}
+
 /// `read`: when a whole document was taken in.
-pub(super) fn write_state(
-    db: &Connection,
-    row: i64,
-    state: &SourceState,
-    read: Option<Time>,
-) -> Result<(), StoreError> {
-    let json = serde_json::to_string(state)
-        .map_err(|cause| StoreError::Damaged { what: "the state of a source", cause: cause.into() })?;
+pub(super) fn write_state(db: &Connection, row: i64, state: &Written, read: Option<Time>) -> Result<(), StoreError> {
     let sql = "UPDATE source SET state = ?2, last_read = coalesce(?3, last_read) WHERE id = ?1";
+    let json = ToSqlOutput::Borrowed(ValueRef::Text(&state.json));
     db.prepare_cached(sql)?.execute(params![row, json, read.map(|read| read.timestamp())])?;
-    super::spells::note(db, row, state)
+    super::spells::note(db, row, &state.standing)
 }
 
 pub(super) fn meta(db: &Connection, key: &str) -> Result<Option<String>, StoreError> {
@@ -335,7 +350,7 @@ fn moved(db: &Connection, source: i64) -> Result<(), StoreError> {
     let state: String = db.query_row("SELECT state FROM source WHERE id = ?1", [source], |row| row.get(0))?;
     let state = parse_state(&state)?;
     let state = SourceState { validators: Default::default(), body_hash: None, next_poll: None, ..*state };
-    write_state(db, source, &state, None)
+    write_state(db, source, &Written::of(&state)?, None)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::sources::namespace;
-use super::{SourceState, Store, StoreError, time};
+use super::{SourceState, Store, StoreError, Trouble, time};
 use crate::model::Time;
 
 /// Spells that are kept; a source that fails and recovers at every poll drives out none but the oldest.
@@ -66,11 +66,31 @@ impl Store {
     }
 }
 
-/// Begin or end a spell as the state of the source says. What our own outage breaks is nobody's trouble.
-pub(super) fn note(db: &Connection, source: i64, state: &SourceState) -> Result<(), StoreError> {
-    match &state.trouble {
-        Some(_) if state.poll.frozen => {}
-        Some(trouble) => {
+/// What the state of a source says of spells.
+pub(super) enum Standing {
+    Well {
+        since: Time,
+    },
+    Failing(Trouble),
+    /// What our own outage breaks is nobody's trouble.
+    Frozen,
+}
+
+impl Standing {
+    pub fn of(state: &SourceState) -> Standing {
+        match &state.trouble {
+            Some(_) if state.poll.frozen => Standing::Frozen,
+            Some(trouble) => Standing::Failing(trouble.clone()),
+            None => Standing::Well { since: state.last_success.or(state.last_try).unwrap_or_default() },
+        }
+    }
+}
+
+/// Begin or end a spell, as the source stands.
+pub(super) fn note(db: &Connection, source: i64, standing: &Standing) -> Result<(), StoreError> {
+    match standing {
+        Standing::Frozen => {}
+        Standing::Failing(trouble) => {
             let sql = "INSERT INTO spell (source, began, stage, cause) VALUES (?1, ?2, ?3, ?4)
                 ON CONFLICT (source, began) DO NOTHING";
             let began = db.prepare_cached(sql)?.execute(params![
@@ -84,15 +104,14 @@ pub(super) fn note(db: &Connection, source: i64, state: &SourceState) -> Result<
                 db.prepare_cached(sql)?.execute([db.last_insert_rowid() - KEPT])?;
             }
         }
-        None => {
+        Standing::Well { since } => {
             // A look costs less than to change nothing, and nearly all are well.
             let lasts = "SELECT 1 FROM spell WHERE source = ?1 AND ended IS NULL";
             if !db.prepare_cached(lasts)?.exists([source])? {
                 return Ok(());
             }
-            let ended = state.last_success.or(state.last_try).unwrap_or_default().timestamp();
             let sql = "UPDATE spell SET ended = max(began, ?2) WHERE source = ?1 AND ended IS NULL";
-            db.prepare_cached(sql)?.execute([source, ended])?;
+            db.prepare_cached(sql)?.execute([source, since.timestamp()])?;
         }
     }
     Ok(())

@@ -63,7 +63,7 @@ impl World {
             refused: Vec::new(),
         };
         for (name, host, _) in sources {
-            world.polls.push(name, || host.clone(), schedule::first_poll(name, wall).at);
+            world.polls.push(name, host.clone(), schedule::first_poll(name, wall).at);
         }
         world
     }
@@ -145,7 +145,7 @@ impl World {
         self.polls.finished(source, refused.as_ref(), now);
         let hourly = Bounds { min: TimeDelta::minutes(15), max: TimeDelta::hours(1) };
         let next = schedule::next_poll(&Cadence::Adaptive, hourly, poll, now, source);
-        self.polls.push(source, || host, next.at);
+        self.polls.push(source, host, next.at);
     }
 
     /// When the last of these sources had been asked for the first time since `from`.
@@ -194,7 +194,7 @@ fn hosts_that_drip_hold_up_nobody() {
         // The same again, all due at once, as an update by hand has it.
         let (names, now) = (world.sources.clone(), world.wall());
         for (name, (host, _)) in names {
-            world.polls.push(&name, || host, now);
+            world.polls.push(&name, host, now);
         }
         world.run(20 * MINUTE);
         (world.all_asked("well", 0), world.all_asked("well", 10 * MINUTE))
@@ -213,9 +213,9 @@ fn a_redirect_waits_for_the_host_that_it_leads_to() {
         std::iter::from_fn(|| polls.start(now, clock, |_| false).map(|start| (start.source.to_string(), start.ways)))
             .collect::<Vec<_>>()
     };
-    let a = || "a.example".to_owned();
+    let a = "a.example";
     polls.push("moved", a, now);
-    polls.push("of b", || "b.example".to_owned(), now);
+    polls.push("of b", "b.example", now);
     assert_eq!(started(polls, now).len(), 2);
     polls.finished("of b", None, now);
     polls.finished("moved", None, now);

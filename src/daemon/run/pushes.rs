@@ -49,6 +49,9 @@ impl Loop {
 
     /// Whoever waits and whose source nobody else is reading.
     pub(super) fn start_pushes(&mut self) {
+        if self.pushes.is_empty() {
+            return;
+        }
         let mut running = self.tasks.values().filter(|task| task.pushed).count();
         let rows: Vec<i64> = self.pushes.keys().copied().collect();
         for row in rows {

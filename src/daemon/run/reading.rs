@@ -77,7 +77,7 @@ impl Loop {
         }
         let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
         if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_under_way(&key)) {
-            self.polls.push(&key, || bucket, due);
+            self.polls.push(&key, bucket, due);
         }
         if !soon && let Some(refreshing) = self.reading.held.remove(&turn.row) {
             self.answer_waiting(&refreshing);

@@ -111,6 +111,9 @@ impl Loop {
     }
 
     pub(super) fn answer_waiting(&mut self, refreshing: &Refreshing) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let name = &refreshing.source.name;
         let report = match &refreshing.result {
             Ok(Done { words, trouble: Some(trouble), .. }) => {

@@ -166,13 +166,13 @@ fn simulate(allowed_every: i64, tells: Tells, until: i64) -> (Vec<i64>, i64) {
                     queue.park(&bucket, at(now + wait), at(now));
                 }
                 queue.finished(&bucket, at(now));
-                queue.push(&source, &bucket, at(now + wait));
+                queue.push(&source, bucket.clone(), at(now + wait));
             }
             Next::Start { source, bucket } => {
                 allowed_from = now + allowed_every;
                 fresh.entry(source.clone()).or_insert(now);
                 queue.finished(&bucket, at(now));
-                queue.push(&source, &bucket, at(now + 900));
+                queue.push(&source, bucket.clone(), at(now + 900));
             }
         }
     }
@@ -278,7 +278,7 @@ fn what_is_over_is_forgotten_and_many_are_no_burden() {
     let mut queue = queue(2, 1);
     for round in 0..3 {
         for n in 0..20_000 {
-            queue.push(&format!("source {n}"), &format!("host {}", n % 5000), at(round * 100_000));
+            queue.push(&format!("source {n}"), format!("host {}", n % 5000), at(round * 100_000));
         }
         let mut now = round * 100_000;
         let mut started = 0;
