@@ -40,12 +40,12 @@ fn main() -> Result<(), Failure> {
             runtime()?.block_on(fetch_and_discard(number(1, 0), &ports))
         }
         Some("unchanged") => unchanged(number(1, 1000), number(2, 5)),
-        Some("growth") => growth(number(1, 1000), number(2, 20_000)),
+        Some("growth") => growth(number(1, 1000), number(2, 20_000), number(3, 5)),
         Some("hostile") => hostile(number(1, 1000), number(2, 50), number(3, 3)),
         Some("flat") => flat(number(1, 10_000)),
         _ => {
             unchanged(1000, 5)?;
-            growth(1000, 20_000)?;
+            growth(1000, 20_000, 5)?;
             hostile(1000, 50, 3)?;
             flat(10_000)
         }
@@ -167,30 +167,56 @@ fn conditional(report: &Report) -> String {
     format!("{} of {} requests conditional", report.conditional, report.asked)
 }
 
-/// The same cycle for few feeds and for many: what each of them costs.
-fn growth(few: usize, many: usize) -> Result<(), Failure> {
-    let cycle = |feeds: usize| {
+/// The same cycle for few feeds and for many, in turns: what each of them costs.
+fn growth(few: usize, many: usize, rounds: usize) -> Result<(), Failure> {
+    let (mut small, mut large) = (Cycle::prepare(few)?, Cycle::prepare(many)?);
+    let mut ratios = Vec::new();
+    for _ in 0..rounds {
+        // One of few feeds is soon over: it is taken before and after.
+        let before = [small.each()?, small.each()?];
+        let theirs = large.each()?;
+        let ours = median([&before[..], &[small.each()?]].concat());
+        println!(
+            "all 304: {few} feeds {ours:.0} us a feed   {many} feeds {theirs:.0} us a feed   ratio {:.2}",
+            theirs / ours
+        );
+        ratios.push(theirs / ours);
+    }
+    for cycle in [&small, &large] {
+        println!("{} feeds: peak {:.0} MiB (cold {:.0} MiB)", cycle.origin.feeds(), cycle.peak, cycle.cold);
+    }
+    println!("growth per feed, {few} to {many} feeds: median ratio {:.2} (at most 1.2)", median(ratios));
+    Ok(())
+}
+
+/// Feeds that have been read once.
+struct Cycle {
+    origin: Origin,
+    desk: Desk,
+    /// MiB of the first reading, and at the most of all later ones.
+    cold: f64,
+    peak: f64,
+}
+
+impl Cycle {
+    fn prepare(feeds: usize) -> Result<Cycle, Failure> {
         let mut origin = Origin::start(feeds, 0, Duration::ZERO)?;
         let desk = Desk::new(&format!("growth-{feeds}"), &origin, "")?;
-        let cold = desk.update()?;
+        let cold = desk.update()?.peak;
         origin.report()?;
-        let mut each = Vec::new();
-        for _ in 0..3 {
-            let (ours, report) = (desk.update()?, origin.report()?);
-            println!(
-                "{feeds} feeds, all 304: {:.0} us a feed, peak {:.0} MiB (cold {:.0} MiB), {}",
-                ours.cpu * 1e6 / feeds as f64,
-                ours.peak,
-                cold.peak,
-                conditional(&report)
-            );
-            each.push(ours.cpu / feeds as f64);
+        Ok(Cycle { origin, desk, cold, peak: 0.0 })
+    }
+
+    /// Ask them all once; microseconds of CPU a feed.
+    fn each(&mut self) -> Result<f64, Failure> {
+        let (ours, report) = (self.desk.update()?, self.origin.report()?);
+        let feeds = self.origin.feeds();
+        if report.asked != feeds || report.conditional != feeds {
+            return Err(format!("a request was missing or not conditional: {}", conditional(&report)).into());
         }
-        Ok::<f64, Failure>(median(each))
-    };
-    let (small, large) = (cycle(few)?, cycle(many)?);
-    println!("growth per feed, {few} to {many} feeds: {:.2} (at most 1.2)", large / small);
-    Ok(())
+        self.peak = self.peak.max(ours.peak);
+        Ok(ours.cpu * 1e6 / feeds as f64)
+    }
 }
 
 /// A cycle of healthy feeds alone and beside hostile ones: from the first request to the answer to the last healthy one.
