@@ -107,10 +107,14 @@ pub(super) fn links(head: &HeaderMap, base: &Url) -> Vec<(String, Url)> {
         let mut rest = line.as_str();
         while let Some((target, relations, after)) = link(rest) {
             rest = after;
-            let Some(target) = base.join(target).ok().filter(|_| target.len() <= LINK_LENGTH) else { continue };
-            found.extend(relations.split_ascii_whitespace().map(|rel| (rel.to_ascii_lowercase(), target.clone())));
+            if relations.is_empty() || target.len() > LINK_LENGTH {
+                continue;
+            }
+            let Some(target) = base.join(target).ok().filter(|url| url.as_str().len() <= LINK_LENGTH) else { continue };
+            // Each relation has a target of its own, and one field may name a hundred thousand of them.
+            let relations = relations.split_ascii_whitespace().take(LINKS - found.len());
+            found.extend(relations.map(|rel| (rel.to_ascii_lowercase(), target.clone())));
             if found.len() >= LINKS {
-                found.truncate(LINKS);
                 return found;
             }
         }
@@ -162,4 +166,28 @@ fn latin1(bytes: &[u8]) -> String {
 fn bytes(text: &str) -> Option<HeaderValue> {
     let bytes = text.chars().map(|byte| u8::try_from(u32::from(byte)).ok()).collect::<Option<Vec<u8>>>()?;
     HeaderValue::from_bytes(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_few_however_many_are_named() {
+        let base = Url::parse("https://example.org/").unwrap();
+        let check = |field: &str, expected: &[(&str, &str)]| {
+            let mut head = HeaderMap::new();
+            head.append(header::LINK, HeaderValue::from_str(field).unwrap());
+            let found = links(&head, &base);
+            let found: Vec<(&str, &str)> = found.iter().map(|(rel, target)| (rel.as_str(), target.as_str())).collect();
+            assert_eq!(found, expected);
+        };
+        let hub = ("hub", "https://example.org/hub");
+        check("</hub>; rel=\"hub self\"", &[hub, ("self", "https://example.org/hub")]);
+        check(&format!("</hub>; rel=\"{}\"", "hub ".repeat(50_000)), &[hub; LINKS]);
+        check(&"</hub>; rel=hub, ".repeat(5_000), &[hub; LINKS]);
+        // Longer once it is written as a URL has to be.
+        check(&format!("</{}>; rel=hub, </hub>; rel=hub", "\"".repeat(LINK_LENGTH - 1)), &[hub]);
+        check("</hub>, </hub>; rel=hub", &[hub]);
+    }
 }
