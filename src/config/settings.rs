@@ -254,25 +254,18 @@ pub fn without_secrets(url: &Url) -> String {
     shown.to_string()
 }
 
-/// Is something of that name a secret? Parameters and header fields are told by their words.
+/// Is something of that name a secret? Parameters and header fields are told by their words: `torrent_pass` and `authkey`
+/// are secrets, `author` and `keyword` are none.
 pub fn is_secret_word(name: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "token",
-        "key",
-        "apikey",
-        "auth",
-        "authorization",
-        "sig",
-        "signature",
-        "secret",
-        "password",
-        "passwd",
-        "pwd",
-        "cookie",
-    ];
+    const WORDS: [&str; 5] = ["authorization", "sig", "pwd", "cookie", "jwt"];
+    const PARTS: [&str; 5] = ["token", "secret", "passw", "signature", "credential"];
     let name = name.to_lowercase();
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
-        WORDS.contains(&word) || ["token", "secret", "passw", "apikey"].iter().any(|part| word.contains(part))
+        WORDS.contains(&word)
+            || PARTS.iter().any(|part| word.contains(part))
+            || word.ends_with("key")
+            || word.starts_with("pass")
+            || word.contains("auth") && !word.contains("author")
     })
 }
 
@@ -288,7 +281,12 @@ mod tests {
             ("https://example.org/?access_token=hunter2&a=b", "https://example.org/?access_token=...&a=b"),
             ("https://example.org/?X-Amz-Signature=hunter2", "https://example.org/?X-Amz-Signature=..."),
             ("https://example.org/?apiKey=hunter2", "https://example.org/?apiKey=..."),
+            ("https://example.org/?passkey=hunter2", "https://example.org/?passkey=..."),
+            ("https://example.org/?torrent_pass=hunter2", "https://example.org/?torrent_pass=..."),
+            ("https://example.org/?authkey=hunter2&pass=hunter2", "https://example.org/?authkey=...&pass=..."),
+            ("https://example.org/?accessKey=hunter2&pwd=hunter2", "https://example.org/?accessKey=...&pwd=..."),
             ("https://example.org/?author=me&keyword=news", "https://example.org/?author=me&keyword=news"),
+            ("https://example.org/?authors=us&keys=1&compass=n", "https://example.org/?authors=us&keys=1&compass=n"),
         ] {
             let url = Url::parse(address).unwrap();
             assert_eq!(without_secrets(&url), shown);

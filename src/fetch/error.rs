@@ -5,6 +5,7 @@ use url::Url;
 
 use super::address;
 use super::coding::CodingError;
+use crate::config::settings::is_secret_word;
 use crate::schedule::Failure;
 use crate::schedule::moved::Hop;
 
@@ -165,11 +166,11 @@ pub fn shown(url: &Url) -> String {
     url.into()
 }
 
-/// Keys that look like secrets: token, key, auth, sig, and what commonly stands for a password.
+/// The rest is left as it is written.
 fn hide(pair: &str) -> String {
-    const SECRET: [&str; 6] = ["token", "key", "auth", "sig", "secret", "pass"];
+    let name = url::form_urlencoded::parse(pair.as_bytes()).next();
     match pair.split_once('=') {
-        Some((key, _)) if SECRET.iter().any(|word| key.to_ascii_lowercase().contains(word)) => format!("{key}=..."),
+        Some((key, _)) if name.is_some_and(|(name, _)| is_secret_word(&name)) => format!("{key}=..."),
         _ => pair.to_owned(),
     }
 }
@@ -191,5 +192,22 @@ fn advice(status: u16) -> &'static str {
         400..=499 => "it refuses the request; check the address",
         500..=599 => "its server is in trouble; it is asked again later",
         _ => "not an answer to what was asked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_holds_no_secret_and_is_written_as_it_was() {
+        for (address, expected) in [
+            ("https://me:hunter2@example.org/feed?a=b%20c&d=+#hunter2", "https://example.org/feed?a=b%20c&d=+"),
+            ("https://example.org/?user=a&pwd=hunter2", "https://example.org/?user=a&pwd=..."),
+            ("https://example.org/?p%61ssword=hunter2&a", "https://example.org/?p%61ssword=...&a"),
+            ("https://example.org/?author=me&Cookie=hunter2", "https://example.org/?author=me&Cookie=..."),
+        ] {
+            assert_eq!(shown(&address.parse().unwrap()), expected);
+        }
     }
 }
