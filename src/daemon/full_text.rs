@@ -1,8 +1,8 @@
 //! Full texts: the pages behind entries, one request at a time, each in its turn in the queue of hosts.
 //!
 //! A source with pages to read waits in the bucket of the next page's host like one with a poll. A turn is one request:
-//! for robots.txt where it is not known, else for the page; one that is led to another host goes on there in a turn of
-//! its own, after the robots.txt of that host. What is found is stored beside the entry, which was
+//! for robots.txt where it is not known, else for the page; one that is redirected goes on in a turn of its own, as the
+//! robots.txt of where it leads allows. What is found is stored beside the entry, which was
 //! published before with what its feed says.
 
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ pub(super) struct Turn {
     pub refused: Option<Refused>,
     /// Bucket and time of the next one; `None`: nothing waits.
     pub next: Option<(String, Time)>,
-    /// Requests that redirects have led to other hosts: the last one goes on before anything else is asked.
+    /// Requests that redirects have led elsewhere: the last one goes on before anything else is asked.
     pub ways: Vec<Way>,
 }
 
@@ -223,7 +223,7 @@ impl Newsdesk {
         turn.ways = vec![page];
     }
 
-    /// `None`: a redirect leads to another host.
+    /// `None`: a redirect leads elsewhere.
     async fn ask_page(
         &self,
         source: &Source,
@@ -241,6 +241,8 @@ impl Newsdesk {
             credentials: source.credentials.as_ref(),
             accept: ACCEPT_PAGE,
             keep: true,
+            // What robots.txt says of its target is looked up first.
+            each_hop: true,
             ..Request::feed(url, PAGE_BYTES.min(self.settings.fetch.max_body))
         };
         Some(match self.door.go_on(request, way).await {

@@ -79,6 +79,8 @@ pub struct Request<'a> {
     pub max_body: u64,
     /// The host is about to be asked again: keep the connection for a moment.
     pub keep: bool,
+    /// Hand every redirect back, also one within the budget of the same host: its target may not be wanted.
+    pub each_hop: bool,
 }
 
 impl<'a> Request<'a> {
@@ -93,6 +95,7 @@ impl<'a> Request<'a> {
             accept: ACCEPT_FEED,
             max_body,
             keep: false,
+            each_hop: false,
         }
     }
 }
@@ -101,7 +104,8 @@ impl<'a> Request<'a> {
 pub enum Answer {
     NotModified(NotModified),
     Document(Document),
-    /// A redirect leads to a host with a budget of its own: it is asked by [`Door::go_on`], once it may be.
+    /// A redirect leads to a host with a budget of its own, or anywhere ([`Request::each_hop`]): it is asked by
+    /// [`Door::go_on`], once it may be.
     Elsewhere(Way),
 }
 
@@ -227,7 +231,7 @@ impl Door {
                 status @ (301 | 302 | 303 | 307 | 308) => {
                     let bucket = queue::bucket(&way.url);
                     way.turn(status, response.headers())?;
-                    if queue::bucket(&way.url) != bucket {
+                    if request.each_hop || queue::bucket(&way.url) != bucket {
                         // Nobody waits for a host that is not contacted.
                         self.judge(&way.url)?;
                         return Ok(Answer::Elsewhere(way.clone()));

@@ -135,12 +135,20 @@ pub(super) fn want_pages(
     let sql = "INSERT OR IGNORE INTO page (entry, source, due) SELECT id, source, ?2 FROM entry
         WHERE source = ?1 AND first_seen = ?2 AND withdrawn IS NULL ORDER BY effective DESC, id DESC LIMIT ?3";
     let new = db.prepare_cached(sql)?.execute(params![source, now.timestamp(), most])?;
+    let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(new).min(rewritten.len());
+    let (read_again, too_many) = rewritten.split_at(left);
     // The text that it has stays until the new one is there.
     let sql = "INSERT INTO page (entry, source, due) VALUES (?1, ?2, ?3)
         ON CONFLICT (entry) DO UPDATE SET due = excluded.due, tries = 0, trouble = NULL";
     let mut statement = db.prepare_cached(sql)?;
-    for entry in rewritten.iter().take(usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(new)) {
+    for entry in read_again {
         statement.execute(params![entry, source, now.timestamp()])?;
+    }
+    // Where there is to be no new one, what the feed says now is better than what its page said before.
+    let sql = "UPDATE page SET due = NULL, data = NULL, print = NULL WHERE entry = ?1";
+    let mut statement = db.prepare_cached(sql)?;
+    for entry in too_many {
+        statement.execute([entry])?;
     }
     Ok(())
 }
@@ -161,26 +169,39 @@ fn put_page(
             let print = blake3::hash(&json);
             let sql = "UPDATE page SET due = NULL, trouble = NULL, data = ?2, print = ?3 WHERE entry = ?1";
             if db.prepare_cached(sql)?.execute(params![entry, encode(&json)?, print.as_bytes()])? > 0 {
-                let sql = "SELECT published_id FROM entry WHERE id = ?1";
-                let id: Option<String> = db.prepare_cached(sql)?.query_row([entry], |row| row.get(0)).optional()?;
-                applied.changed.extend(id.map(EntryId));
-                applied.sections.extend(sections_of(db, entry)?);
-                // Nobody is told that the entry has changed: it has not.
-                corrected_now(db, entry, false, now)?;
-                applied.slugs.extend(pages(db, story_of(db, entry)?)?);
-                applied.settles = stories::page_read(db, index, entry, now)?;
-                applied.slugs.extend(pages(db, story_of(db, entry)?)?);
+                applied = text_changed(db, index, entry, now)?;
             }
         }
         PageOutcome::None(trouble) => {
-            let sql = "UPDATE page SET due = NULL, trouble = ?2 WHERE entry = ?1";
+            let sql = "SELECT 1 FROM page WHERE entry = ?1 AND data IS NOT NULL";
+            let outdated = db.prepare_cached(sql)?.exists([entry])?;
+            // What stood there before the entry was rewritten is not what it says now.
+            let sql = "UPDATE page SET due = NULL, trouble = ?2, data = NULL, print = NULL WHERE entry = ?1";
             db.prepare_cached(sql)?.execute(params![entry, trouble])?;
+            if outdated {
+                applied = text_changed(db, index, entry, now)?;
+            }
         }
         PageOutcome::Later { due, trouble } => {
             let sql = "UPDATE page SET due = ?2, tries = tries + 1, trouble = ?3 WHERE entry = ?1";
             db.prepare_cached(sql)?.execute(params![entry, due.timestamp(), trouble])?;
         }
     }
+    Ok(applied)
+}
+
+/// Another text is published of this entry.
+fn text_changed(db: &Connection, index: &Mutex<Held>, entry: i64, now: Time) -> Result<Applied, StoreError> {
+    let mut applied = Applied::default();
+    let sql = "SELECT published_id FROM entry WHERE id = ?1";
+    let id: Option<String> = db.prepare_cached(sql)?.query_row([entry], |row| row.get(0)).optional()?;
+    applied.changed.extend(id.map(EntryId));
+    applied.sections.extend(sections_of(db, entry)?);
+    // Nobody is told that the entry has changed: it has not.
+    corrected_now(db, entry, false, now)?;
+    applied.slugs.extend(pages(db, story_of(db, entry)?)?);
+    applied.settles = stories::page_read(db, index, entry, now)?;
+    applied.slugs.extend(pages(db, story_of(db, entry)?)?);
     Ok(applied)
 }
 

@@ -307,3 +307,38 @@ fn a_teaser_finds_its_story_by_its_page() {
     until("it stands for itself", || (titles().len() == 2).then_some(()));
     drop(daemon);
 }
+
+#[test]
+fn a_page_that_leads_elsewhere_on_its_host_is_read_as_that_host_allows() {
+    let desk = desk("full-text = true");
+    desk.origin.answer("/robots.txt", 200, &[], "User-agent: *\nDisallow: /members");
+    desk.origin.answer("/feed", 200, &[], feed(&desk, &[("open", "Teaser."), ("closed", "Teaser.")]));
+    desk.origin.redirect("/open", 302, "/pages/open").redirect("/closed", 302, "/members/closed");
+    desk.origin.answer("/pages/open", 200, &[], page("Text")).answer("/members/closed", 200, &[], page("Text"));
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    assert!(
+        pages(&desk).starts_with("1 texts taken from pages, 0 waiting, 1 as the feed has them"),
+        "{}",
+        pages(&desk)
+    );
+    let paths = ["/open", "/closed", "/pages/open", "/members/closed", "/robots.txt"];
+    assert_eq!(paths.map(|path| desk.origin.count(path)), [1, 1, 1, 0, 1]);
+}
+
+#[test]
+fn what_is_rewritten_shows_no_text_of_before() {
+    let desk = desk("full-text = true");
+    desk.origin.answer("/feed", 200, &[], feed(&desk, &[("one", "A teaser.")])).answer("/one", 200, &[], page("First"));
+    let _daemon = desk.serve();
+    until("its text is there", || text(&desk, "one").contains("First").then_some(()));
+    let rewritten = format!("Now it reads quite differently: {SENTENCE}");
+    desk.origin.answer("/one", 404, &[], "").answer("/feed", 200, &[], feed(&desk, &[("one", &rewritten)]));
+    assert_eq!(desk.run(&["update"]).code, Some(0));
+    let now = published(&desk, "one").to_string();
+    assert!(now.contains("quite differently") && !now.contains("First"), "{now}");
+    assert!(
+        pages(&desk).starts_with("0 texts taken from pages, 0 waiting, 1 as the feed has them"),
+        "{}",
+        pages(&desk)
+    );
+}
