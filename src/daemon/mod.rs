@@ -369,7 +369,7 @@ impl Newsdesk {
     fn outage_is_ours(&self, source: &Source, failure: Option<Failure>, poll: &Poll, now: Time) -> bool {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         outage.note(source.bucket.clone(), failure, poll.proven(), now);
-        outage.freezes(poll, now)
+        failure.is_some_and(|failure| outage.freezes(poll, failure, now))
     }
 }
 

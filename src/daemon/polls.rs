@@ -99,14 +99,16 @@ impl Polls {
         self.ways.insert(source.to_owned(), ways);
     }
 
-    /// The bucket of the URL that is really asked.
-    pub fn asks(&mut self, source: &str, asks: &Asks) {
+    /// The bucket of the URL that is really asked; `true`: until now it was another one.
+    pub fn asks(&mut self, source: &str, asks: &Asks) -> bool {
         match asks {
-            Asks::Configured => drop(self.hosts.remove(source)),
+            Asks::Configured => self.hosts.remove(source).is_some(),
             Asks::Other(bucket) => {
-                if self.hosts.get(source).is_none_or(|known| **known != **bucket) {
+                let other = self.hosts.get(source).is_none_or(|known| **known != **bucket);
+                if other {
                     self.hosts.insert(source.to_owned(), bucket.as_str().into());
                 }
+                other
             }
         }
     }

@@ -185,7 +185,7 @@ impl Newsdesk {
         let Some(known) = all.by_token.get_mut(token) else { return Said::new(404, "") };
         let verdict = known.subscription.answer(&Question::read(query), wall());
         let (source, to) = (known.source, host(&known.subscription.at.hub));
-        known.dirty = verdict != Verdict::No;
+        known.dirty |= verdict != Verdict::No;
         let said = match verdict {
             Verdict::Echo(challenge) => Said::new(200, challenge),
             Verdict::Left(challenge) => {
@@ -526,6 +526,9 @@ impl Subscriber {
             return;
         }
         let retry_after = answer.as_ref().ok().and_then(|answer| answer.retry_after);
+        if let (Some(429 | 503), Some(wait)) = (status, retry_after) {
+            self.queue.park(&bucket, now + wait, now);
+        }
         let mut all = self.newsdesk.pushes.known();
         let Some(known) = all.by_token.get_mut(&token) else { return };
         known.dirty = true;

@@ -65,7 +65,7 @@ impl Newsdesk {
         let refresh = compared.refresh(&source, row, state, now);
         match self.store.apply_refresh(refresh).await {
             Ok(applied) => Refreshing::ended(source, Ok(Done { applied, words, ..Done::default() }), next),
-            Err(cause) => self.store_failed(source, cause.into(), now),
+            Err(cause) => self.news_not_stored(source, cause, next, now),
         }
     }
 
@@ -75,7 +75,7 @@ impl Newsdesk {
         let cadence = source.schedule.as_ref().unwrap_or(&schedule.default);
         let bounds = schedule::Bounds { min: schedule.min, max: schedule.max };
         match (cadence, state.last_try) {
-            (Cadence::Adaptive, Some(last)) if state.poll.failures == 0 && last <= now => {
+            (Cadence::Adaptive, Some(last)) if state.poll.last_failure.is_none() && last <= now => {
                 let normal = schedule::next_poll(cadence, bounds, &state.poll, last, &source.name);
                 self.push_paced(row, normal, last, now)
             }

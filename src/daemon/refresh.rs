@@ -19,11 +19,13 @@ use crate::fetch::folder::FolderChanged;
 use crate::fetch::http::{Answer, Document, FetchError, Hop, Request, Way};
 use crate::model::Time;
 use crate::schedule::found::Step;
-use crate::schedule::{self, Failure, NextPoll, Outcome, queue};
-use crate::store::{Applied, SourceState, Trouble};
+use crate::schedule::{self, Failure, Freshness, NextPoll, Outcome, queue};
+use crate::store::{Applied, SourceState, StoreError, Trouble};
 
 /// Changes when the same bytes are read in another way: then every document is asked for and read once more.
 const READER: &str = "reader 1";
+
+const STORE_FAILED: &str = "the store failed";
 
 /// What is said of a document or folder that brought nothing.
 pub(super) const NOTHING_NEW: &str = "nothing new";
@@ -156,7 +158,7 @@ impl Newsdesk {
         match &source.place {
             Place::Feed(configured) => {
                 state.poll.limited_at = state.poll.limited_at.max(wish.host_refused);
-                self.refresh_feed(&source, configured, row, state, wish.way, now).await
+                self.refresh_feed(&source, configured, row, state, wish.way).await
             }
             Place::Folder(root) => {
                 let root = root.clone();
@@ -172,7 +174,6 @@ impl Newsdesk {
         row: i64,
         mut state: Box<SourceState>,
         way: Option<Way>,
-        now: Time,
     ) -> Refreshing {
         let source = source.clone();
         let page = configured;
@@ -191,7 +192,8 @@ impl Newsdesk {
             ..Request::feed(page, self.settings.fetch.max_body)
         };
         let answer = self.door.go_on(request, way).await;
-        let now = super::now().max(now);
+        // Earlier than it began, where the clock was set back meanwhile: the next poll counts from the new time.
+        let now = super::now();
         match answer {
             Ok(Answer::Elsewhere(way)) => {
                 let next = NextPoll { at: now, reason: "a redirect leads to another host".to_owned() };
@@ -237,6 +239,8 @@ impl Newsdesk {
             search::is_a_feed(&source, &mut state);
             went_through(&source, configured, &mut state, &document.hops, true);
             self.push_offered(&source, state.advertised.as_ref());
+            // Unlike a 304, a 200 leaves nothing in force that it does not say again (RFC 9111 §4.3.4).
+            state.poll.freshness = Freshness::default();
             let outcome = Outcome::NotModified { freshness };
             return self.not_modified(source, row, state, outcome, "200, the same bytes", now).await;
         }
@@ -287,7 +291,7 @@ impl Newsdesk {
                 let done = Done { applied, words, warnings, ..Done::default() };
                 Refreshing::ended(source, Ok(done), next).asking(asks)
             }
-            Err(cause) => self.store_failed(source, cause.into(), now),
+            Err(cause) => self.news_not_stored(source, cause, next, now),
         }
     }
 
@@ -308,7 +312,7 @@ impl Newsdesk {
                 let done = Done { words: words.to_owned(), ..Done::default() };
                 Refreshing::ended(source, Ok(done), next).asking(asks)
             }
-            Err(cause) => self.store_failed(source, cause.into(), now),
+            Err(cause) => not_stored(source, cause, next),
         }
     }
 
@@ -373,22 +377,36 @@ impl Newsdesk {
         state.trouble = Some(Trouble { stage: error.stage.to_string(), cause: words, since });
         let next = self.next(&source, &mut state, now);
         let asks = asked_next(&source, &state);
-        if let Err(cause) = self.store.record_poll(row, state).await {
-            return self.store_failed(source, cause.into(), now);
+        match self.store.record_poll(row, state).await {
+            Ok(()) => Refreshing { refused, ..Refreshing::ended(source, Err(error), next).asking(asks) },
+            // What the host said holds all the same.
+            Err(cause) => Refreshing { refused, ..not_stored(source, cause, next) },
         }
-        Refreshing { refused, ..Refreshing::ended(source, Err(error), next).asking(asks) }
     }
 
-    /// The store would not give or take: nothing was written, so the same is asked again soon.
+    /// The store would not give: nobody was asked, so it is tried again soon.
     pub(super) fn store_failed(
         &self,
         source: Arc<Source>,
         cause: Box<dyn std::error::Error + Send + Sync>,
         now: Time,
     ) -> Refreshing {
-        let next = NextPoll { at: now + TimeDelta::minutes(1), reason: "the store failed".to_owned() };
+        let next = NextPoll { at: now + TimeDelta::minutes(1), reason: STORE_FAILED.to_owned() };
         let error = RefreshError::new(&source, Stage::Store, cause);
         Refreshing::ended(source, Err(error), next)
+    }
+
+    /// The store would not take what a document brought: it is asked for once more before it may have lost what is new in
+    /// it, but no sooner than any source is.
+    pub(super) fn news_not_stored(
+        &self,
+        source: Arc<Source>,
+        cause: StoreError,
+        next: NextPoll,
+        now: Time,
+    ) -> Refreshing {
+        let at = next.at.min(now + self.settings.schedule.min);
+        not_stored(source, cause, NextPoll { at, ..next })
     }
 
     /// A refresh that worked: when next, and a state that says so.
@@ -415,7 +433,7 @@ impl Newsdesk {
                     schedule::Cadence::Cron(_) => cadence.print(bounds),
                 });
                 match cadence {
-                    schedule::Cadence::Adaptive if state.poll.failures == 0 => {
+                    schedule::Cadence::Adaptive if state.poll.last_failure.is_none() => {
                         self.push_paced(self.row(&source.name), next, now, now)
                     }
                     // A cron line is the operator's word, and trouble has its own pace.
@@ -447,6 +465,12 @@ impl Newsdesk {
     pub(super) fn feed_reading_print(settings: &crate::config::Settings) -> String {
         print_of(&format!("{READER} {:?} {:?}", settings.origins, settings.tracking_parameters))
     }
+}
+
+/// Somebody was asked, and the store would not take what came of it. That is no reason to ask him again any sooner.
+pub(super) fn not_stored(source: Arc<Source>, cause: StoreError, next: NextPoll) -> Refreshing {
+    let error = RefreshError::new(&source, Stage::Store, cause.into());
+    Refreshing::ended(source, Err(error), NextPoll { reason: STORE_FAILED.to_owned(), ..next })
 }
 
 fn print_of(words: &str) -> String {

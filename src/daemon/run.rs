@@ -330,6 +330,14 @@ impl Loop {
         while let Some(name) = self.appointments.due_folder(now()) {
             self.start_folder(&name, None);
         }
+        while self.start_polls() {}
+        if self.publication_due().is_some_and(|due| due <= Instant::now()) {
+            self.start_publication();
+        }
+    }
+
+    /// The polls that may start now. `true`: some went to the hosts that they ask instead, which may be ready.
+    fn start_polls(&mut self) -> bool {
         // A second between two requests is a whole one.
         let (now, clock) = (wall(), Instant::now());
         let mut starting = Vec::new();
@@ -346,21 +354,30 @@ impl Loop {
             }
             starting.push((source, Wish { host_refused, way: ways.pop(), ..Wish::default() }));
         }
-        self.ask_at_once(starting);
-        if self.publication_due().is_some_and(|due| due <= Instant::now()) {
-            self.start_publication();
-        }
+        self.ask_at_once(starting)
     }
 
     /// Polls that start together have their states read together.
-    fn ask_at_once(&mut self, mut starting: Vec<(Arc<Source>, Wish)>) {
+    fn ask_at_once(&mut self, mut starting: Vec<(Arc<Source>, Wish)>) -> bool {
         // Where that fails each asks for its own, and says why it cannot have it.
         if let Ok(states) = self.newsdesk.states_of(starting.iter().map(|(source, _)| source)) {
             starting.iter_mut().zip(states).for_each(|((_, wish), state)| wish.state = Some(Box::new(state)));
         }
+        let mut elsewhere = false;
         for (source, wish) in starting {
+            // An update without a daemon learns only now which of them have moved, or were found on a page: they wait for
+            // the host that they ask.
+            let asks = wish.state.as_ref().filter(|_| wish.way.is_none()).and_then(|state| asked_next(&source, state));
+            if asks.is_some_and(|asks| self.polls.asks(&source.name, &asks)) {
+                self.polls.finished(&source.name, None, wall());
+                self.push(&source, now());
+                self.answer_if_parked(&source.name);
+                elsewhere = true;
+                continue;
+            }
             self.spawn(source, None, wish, Duration::ZERO);
         }
+        elsewhere
     }
 
     fn spawn(&mut self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish, wait: Duration) {
@@ -405,8 +422,12 @@ impl Loop {
             self.reload.misplaced.get_or_insert_with(Instant::now);
         }
         let source = refreshing.source.clone();
+        let outpaced = task.generation < self.reload.generation;
         if task.pushed {
             self.push_finished(&refreshing);
+            if outpaced && !self.is_waited_for(&source.name) {
+                self.keep_pace(&source, now);
+            }
             return self.start_pushes();
         }
         if self.polls.finished(&source.name, refreshing.refused.as_ref(), wall()) {
@@ -415,7 +436,8 @@ impl Loop {
         }
         if let Some(way) = refreshing.way.take() {
             self.polls.go_on(&source.name, vec![way], wall());
-            return self.start_pushes();
+            self.start_pushes();
+            return self.answer_if_parked(&source.name);
         }
         if let Some(asks) = &refreshing.asks {
             self.polls.asks(&source.name, asks);
@@ -425,6 +447,9 @@ impl Loop {
         if refreshing.searching {
             // The search may go on with a host that is to be left alone.
             return self.answer_parked();
+        }
+        if outpaced {
+            self.keep_pace(&source, now);
         }
         let failed = self.failing.contains_key(&source.name);
         self.note(&refreshing);

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Newsdesk;
 use super::clock::wall;
-use super::refresh::{Done, Refreshing, asked_next};
+use super::refresh::{Done, Refreshing, asked_next, not_stored};
 use super::work::blocking;
 use crate::config::settings::{FetchSettings, Place, Source, without_secrets};
 use crate::fetch::http::{Answer, Document, Door, FetchError, Request, Way};
@@ -89,7 +89,7 @@ impl Newsdesk {
         state.outcome = words.clone();
         (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
         if let Err(cause) = self.store.record_poll(row, state).await {
-            return self.store_failed(source, cause.into(), now);
+            return not_stored(source, cause, next);
         }
         let done = Done { words, ..Done::default() };
         Refreshing { asks, searching: true, ..Refreshing::ended(source, Ok(done), next) }
@@ -161,6 +161,8 @@ pub async fn discover(
         match step {
             Step::Next => {}
             Step::InVain => return Err(NoFeed.into()),
+            // The daemon would come back to it; whoever waits here is better served by the next one.
+            Step::Failure if found.pass_over(wall()) == Step::Next => {}
             Step::Failure => return Err(cause),
         }
     }

@@ -100,9 +100,12 @@ impl Newsdesk {
             last_try: row.state.last_try,
             outcome: match &row.state.trouble {
                 // An error text may name an address: of a private source only the step is said.
-                Some(trouble) if private => format!("the step that failed: {}", trouble.stage),
-                Some(trouble) => format!("{}: {}", trouble.stage, self.public_words(&row.name, &row.state.outcome)),
-                None => self.public_words(&row.name, &row.state.outcome),
+                Some(trouble) if private => with_status(row, format!("the step that failed: {}", trouble.stage)),
+                Some(trouble) => {
+                    let words = self.public_words(&row.name, &row.state.outcome);
+                    format!("{}: {}", trouble.stage, with_status(row, words))
+                }
+                None => with_status(row, self.public_words(&row.name, &row.state.outcome)),
             },
             silence: (*health == Health::Quiet).then(|| health::silence(&activity.moments, now)).flatten(),
             failures: row.state.poll.failures,
@@ -160,6 +163,14 @@ impl Newsdesk {
             created: self.sections.first().map(|(row, _)| row.created).unwrap_or_default(),
             troubles: troubles.collect(),
         })
+    }
+}
+
+/// The words after what the server answered, where they do not say it themselves.
+fn with_status(row: &SourceRow, words: String) -> String {
+    match row.state.http_status.map(|status| status.to_string()) {
+        Some(status) if !words.contains(&status) => format!("{status}, {words}"),
+        _ => words,
     }
 }
 

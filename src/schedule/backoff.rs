@@ -242,12 +242,13 @@ impl Outage {
         asked >= Self::LEAST_HOSTS && self.failing * 10 > asked * 6
     }
 
-    /// Is it ours for this source too? Not for ever, when others are reached meanwhile.
-    pub fn freezes(&mut self, poll: &Poll, now: Time) -> bool {
+    /// Is it ours for this source too? Not where somebody answered, whatever he said; and not for ever, when others are
+    /// reached meanwhile.
+    pub fn freezes(&mut self, poll: &Poll, failure: Failure, now: Time) -> bool {
         let long = poll
             .frozen_since
             .is_some_and(|since| now - since > LONGEST_OUTAGE && self.reached.is_some_and(|reached| reached > since));
-        self.is_ours(now) && !long
+        self.is_ours(now) && !failure.reached() && !long
     }
 
     fn forget(&mut self, now: Time) {

@@ -124,6 +124,15 @@ impl Found {
         self.go_on(now)
     }
 
+    /// The same where nobody waits for a better time: the next candidate's turn.
+    pub fn pass_over(&mut self, now: Time) -> Step {
+        if self.candidates.is_empty() {
+            return Step::Failure;
+        }
+        self.candidates.remove(0);
+        self.go_on(now)
+    }
+
     fn go_on(&mut self, now: Time) -> Step {
         self.tries = 0;
         if self.candidates.is_empty() {

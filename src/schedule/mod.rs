@@ -275,7 +275,8 @@ pub fn first_poll(name: &str, now: Time) -> NextPoll {
 pub fn resume(next: Time, last_try: Option<Time>, now: Time) -> Time {
     let set_back = last_try.map_or(TimeDelta::zero(), |tried| (tried - now).max(TimeDelta::zero()));
     let next = next.checked_sub_signed(set_back).unwrap_or(now);
-    next.min(now + backoff::GONE_AGAIN + LONGEST_WAIT)
+    // A time that comes of no try is none that anybody stated: it may be of a clock that ran ahead.
+    if last_try.is_some() { next } else { next.min(now + backoff::GONE_AGAIN + LONGEST_WAIT) }
 }
 
 fn adaptive(bounds: Bounds, poll: &Poll, now: Time, name: &str) -> NextPoll {
@@ -300,6 +301,8 @@ fn adaptive(bounds: Bounds, poll: &Poll, now: Time, name: &str) -> NextPoll {
 fn after_failure(delay: backoff::Delay, poll: &Poll, now: Time, name: &str) -> NextPoll {
     let next = delayed(delay, now, name);
     let wish = poll.last_success.and_then(|success| {
+        // The clock may have been set back since.
+        let success = success.min(now);
         let (wish, who) = hints::wish(&poll.freshness, &poll.hints, success)?;
         Some((success + wish, who)).filter(|(until, _)| *until > next.at)
     });

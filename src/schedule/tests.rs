@@ -390,12 +390,12 @@ fn an_outage_in_which_others_are_reached_does_not_last_for_ever() {
         (0..6).for_each(|host| outage.note(format!("{host}.example"), Some(Failure::Connect), true, at));
     };
     all_fail(&mut outage, now());
-    assert!(outage.freezes(&poll, now()));
+    assert!(outage.freezes(&poll, Failure::Dns, now()));
     poll.record(&Outcome::Failed { failure: Failure::Connect, retry_after: None, frozen: true }, now());
     all_fail(&mut outage, later);
-    assert!(outage.freezes(&poll, later), "the cable is still out");
+    assert!(outage.freezes(&poll, Failure::Dns, later), "the cable is still out");
     outage.note("alive.example", None, true, later);
-    assert!(!outage.freezes(&poll, later) && outage.freezes(&steady(80), later));
+    assert!(!outage.freezes(&poll, Failure::Dns, later) && outage.freezes(&steady(80), Failure::Dns, later));
 }
 
 #[test]
@@ -411,6 +411,8 @@ fn sources_are_spread_and_restarts_ask_nobody_early() {
     // The clock was a year ahead when this was stored.
     let ahead = TimeDelta::days(365);
     assert_eq!(resume(minutes(40) + ahead, Some(now() + ahead), now()), minutes(40));
+    // A line of once a year.
+    assert_eq!(resume(now() + TimeDelta::days(200), Some(minutes(-1)), now()), now() + TimeDelta::days(200));
     assert!(resume(Time::MAX_UTC, None, now()) <= now() + TimeDelta::days(31));
     assert!(resume(Time::MIN_UTC, Some(Time::MAX_UTC), now()) <= now());
 }
@@ -501,4 +503,25 @@ fn spans_for_people() {
     ] {
         assert_eq!(span(TimeDelta::seconds(seconds)), words, "{seconds}");
     }
+}
+
+#[test]
+fn a_success_of_a_clock_that_ran_ahead_puts_no_failure_off() {
+    let freshness = Freshness { max_age: Some(Duration::from_secs(6 * 3600)), ..Freshness::default() };
+    let ahead = TimeDelta::days(365);
+    let mut poll = Poll { freshness, last_success: Some(now() + ahead), last_try: Some(now() + ahead), ..steady(80) };
+    poll.seen.iter_mut().for_each(|at| *at += ahead);
+    let next = next(&mut poll, &failed(Failure::Timeout, None));
+    assert!(next.at <= now() + TimeDelta::hours(7), "{next:?}");
+}
+
+#[test]
+fn whoever_answers_is_not_behind_an_outage_of_ours() {
+    let mut outage = Outage::default();
+    (0..6).for_each(|host| outage.note(format!("{host}.example"), Some(Failure::ServerError), true, now()));
+    let mut check = |failure, frozen| assert_eq!(outage.freezes(&steady(80), failure, now()), frozen, "{failure:?}");
+    check(Failure::Timeout, true);
+    check(Failure::ServerError, true);
+    check(Failure::TooMany, false);
+    check(Failure::Gone, false);
 }

@@ -153,7 +153,10 @@ impl Endpoints {
         if promised.is_some_and(|promised| promised > self.max_body) {
             return too_large();
         }
-        let pieces = promised.unwrap_or(self.max_body).div_ceil(PIECE).max(1);
+        // What is packed may be as large as any once it is unpacked.
+        let packed = headers.contains_key(header::CONTENT_ENCODING);
+        let length = promised.filter(|_| !packed).unwrap_or(self.max_body);
+        let pieces = length.div_ceil(PIECE).max(1);
         let pieces = u32::try_from(pieces).unwrap_or(u32::MAX).min(PIECES as u32);
         let Ok(Ok(room)) = timeout(ROOM_TIMEOUT, self.room.clone().acquire_many_owned(pieces)).await else {
             return said(Said { retry_after: Some(60), ..Said::new(503, "too much at once; come again") });

@@ -155,3 +155,23 @@ fn try_shows_the_feed_of_a_page() {
     assert_eq!(ran.code, Some(1));
     ran.says(&["web page without a feed", "as url"]);
 }
+
+#[test]
+fn whoever_waits_is_shown_the_first_feed_that_is_there() {
+    let desk = desk("/");
+    let nobody = crate::support::free_port();
+    desk.origin.answer(
+        "/",
+        200,
+        &[],
+        format!(
+            "<!doctype html><link rel=alternate type='application/atom+xml' href='http://127.0.0.1:{nobody}/'>
+            <link rel=alternate type='application/atom+xml' href=/busy><link rel=alternate type='application/atom+xml' href=/feed>"
+        ),
+    );
+    desk.origin.answer("/busy", 503, &[], "").answer("/feed", 200, &[], feed("One"));
+    let page = desk.origin.url("/");
+    let json = desk.run(&["try", "--json", page.as_str()]).json();
+    assert_eq!(json["found"], desk.origin.url("/feed").as_str());
+    assert_eq!(asked(&desk.origin), ["/", "/busy", "/feed"]);
+}

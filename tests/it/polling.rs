@@ -253,3 +253,59 @@ fn an_update_does_not_wait_for_a_host_that_asked_to_be_left_alone() {
     let again = desk.run(&["update"]);
     assert_eq!((again.code, desk.origin.asked().len()), (Some(1), 1), "the next one knows it, too: {again:?}");
 }
+
+/// Without a daemon, too, a host is asked no more by those that have moved to it than it may be.
+#[test]
+fn what_has_moved_waits_for_the_host_that_it_asks() {
+    let (desk, there) = (Desk::new(), Desk::new());
+    let host = format!("[hosts.\"{}\"]\nconnections = 1\n", there.origin.address);
+    configure(&desk, &(host + &source(&desk, "a", "/a") + &source(&desk, "b", "/b")));
+    for path in ["/a", "/b"] {
+        desk.origin.redirect(path, 301, there.origin.url(path));
+        there.origin.answer(path, 200, &[], atom("Wires", &[(&format!("tag:w,{path}"), "One", DATE)]));
+    }
+    for _ in 0..3 {
+        assert_eq!(desk.run(&["update"]).code, Some(0));
+    }
+    assert_eq!((desk.origin.asked().len(), there.origin.asked().len()), (6, 6));
+    for path in ["/a", "/b"] {
+        there.origin.answer(path, 429, &[("Retry-After", "3600")], "");
+    }
+    for _ in 0..2 {
+        let ran = desk.run(&["update"]);
+        ran.says(&["asks to be left alone until"]);
+        assert_eq!((desk.origin.asked().len(), there.origin.asked().len()), (6, 7), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_redirect_to_a_host_that_asked_to_be_left_alone_is_not_waited_for() {
+    let (desk, there) = (Desk::new(), Desk::new());
+    let at =
+        |name: &str, url: url::Url| format!("[[source]]\nname = \"{name}\"\nurl = \"{url}\"\nsections = [\"news\"]\n");
+    configure(&desk, &at("strict", there.origin.url("/strict")));
+    there.origin.answer("/strict", 429, &[("Retry-After", "3600")], "");
+    assert_eq!(desk.run(&["update"]).code, Some(1));
+    configure(&desk, &(at("strict", there.origin.url("/strict")) + &source(&desk, "led", "/led")));
+    desk.origin.redirect("/led", 302, there.origin.url("/led"));
+    let ran = desk.run(&["update", "led"]);
+    assert_eq!((ran.code, there.origin.asked().len()), (Some(1), 1), "{ran:?}");
+    ran.says(&["led", "asks to be left alone until"]);
+}
+
+/// A 304 confirms what was said before (RFC 9111 §4.3.4), a 200 says it anew.
+#[test]
+fn the_same_bytes_keep_no_promise_that_they_do_not_repeat() {
+    let desk = Desk::new();
+    configure(&desk, &source(&desk, "wires", "/feed"));
+    let feed = atom("Wires", &[("tag:w,1", "One", DATE)]);
+    desk.origin.answer("/feed", 200, &[("Cache-Control", "max-age=86400")], &feed);
+    let wait = |told: serde_json::Value| {
+        told["next_poll"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap() - chrono::Utc::now()
+    };
+    assert!(wait(update(&desk, "wires")) > chrono::TimeDelta::hours(23));
+    desk.origin.answer("/feed", 200, &[], &feed);
+    let told = update(&desk, "wires");
+    assert_eq!(told["outcome"], "200, the same bytes");
+    assert!(wait(told.clone()) < chrono::TimeDelta::hours(3), "{told}");
+}

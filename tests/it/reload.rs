@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use crate::origin::Behaviour;
 use crate::support::{Desk, rss, until};
 
 const MARCH: &str = "Sun, 01 Mar 2026 10:00:00 GMT";
@@ -232,4 +233,21 @@ fn the_service_manager_hears_of_a_reload() {
     daemon.signal(libc::SIGHUP);
     hear("RELOADING=1");
     hear("READY=1");
+}
+
+/// A poll that was under way when the configuration changed ends under the new one.
+#[test]
+fn another_schedule_holds_for_a_poll_that_is_under_way() {
+    let desk = desk();
+    desk.configure(&source(&desk, "one", "/slow", "schedule = \"0 0 1 1 *\""));
+    let answer = rss("Slow", &[("tag:slow,2026:1", "Slow", MARCH)]);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+    let (first, rest) = answer.split_at(answer.len() - 8);
+    let begin = (head + first).into_bytes();
+    desk.origin.on("/slow", Behaviour::Drip(begin, rest.as_bytes().to_vec(), Duration::from_millis(400)));
+    let _daemon = desk.serve();
+    until("it is being asked", || (desk.origin.count("/slow") == 1).then_some(()));
+    desk.configure(&source(&desk, "one", "/slow", "schedule = \"* * * * * *\""));
+    assert_eq!(desk.run(&["reload"]).code, Some(0));
+    until("it is asked by the new schedule", || (desk.origin.count("/slow") > 1).then_some(()));
 }

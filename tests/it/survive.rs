@@ -331,7 +331,13 @@ fn a_full_disk_is_named_and_the_rest_goes_on() {
     let row = report["sources"].as_array().unwrap().iter().find(|row| row["source"] == "large").unwrap();
     assert_eq!(row["ok"], false);
     assert!(row["outcome"].as_str().unwrap().starts_with("store: the disk is full"), "{row}");
-    assert!(desk.log().contains("free some space"), "{}", desk.log());
+    let log = desk.log();
+    assert!(log.contains("free some space"), "{log}");
+    // A disk that is full is no reason to ask anybody more often.
+    let (_, next) = log.split_once("next try ").unwrap();
+    let next = format!("{}Z", next.get(..19).unwrap().replace(' ', "T"));
+    let next: chrono::DateTime<chrono::Utc> = next.parse().unwrap();
+    assert!(next - chrono::Utc::now() > chrono::TimeDelta::minutes(10), "{log}");
     // Less of it has it there, and then none among the documents, which say it in every format and coding.
     desk.origin.answer("/large", 200, &[], large(|n| noise(n, 300)));
     let report = update_by_hand(&desk);

@@ -72,15 +72,30 @@ impl Loop {
         }
         let settles = turn.applied.iter().filter_map(|applied| applied.settles);
         self.settles = self.settles.into_iter().chain(settles).min();
-        if !turn.ways.is_empty() {
-            return self.polls.go_on(&key, turn.ways, wall());
-        }
-        let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
-        if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_under_way(&key)) {
-            self.polls.push(&key, bucket, due);
-        }
+        let soon = if turn.ways.is_empty() {
+            let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
+            if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_under_way(&key)) {
+                self.polls.push(&key, bucket, due);
+            }
+            soon
+        } else {
+            self.polls.go_on(&key, turn.ways, wall());
+            true
+        };
         if !soon && let Some(refreshing) = self.reading.held.remove(&turn.row) {
             self.answer_waiting(&refreshing);
+        }
+        self.answer_if_parked(&key);
+    }
+
+    /// Nobody waits for pages of a host that asked to be left alone, either.
+    pub(super) fn answer_without_pages(&mut self) {
+        let rows = self.reading.held.keys().copied();
+        let parked: Vec<i64> = rows.filter(|row| self.is_parked_for_long(&full_text::key(*row))).collect();
+        for row in parked {
+            if let Some(refreshing) = self.reading.held.remove(&row) {
+                self.answer_waiting(&refreshing);
+            }
         }
     }
 }

@@ -291,6 +291,18 @@ impl Loop {
         read.inspect_err(|cause| tracing::error!(stage = "store", "{}", chain(cause))).ok()?.pop()
     }
 
+    /// A poll or push that was under way when the configuration changed goes by the schedule of now.
+    pub(super) fn keep_pace(&mut self, source: &Arc<Source>, now: Time) {
+        if matches!(source.place, Place::Folder(_)) {
+            return;
+        }
+        let (cadence, bounds) = pace(&self.newsdesk, source);
+        let state = self.state_of(source);
+        if state.as_ref().is_some_and(|state| state.poll.paced_by.is_some_and(|print| print != cadence.print(bounds))) {
+            self.schedule_anew(&source.name, state.as_ref(), now);
+        }
+    }
+
     /// Another schedule counts from the last try on.
     pub(super) fn schedule_anew(&mut self, name: &str, state: Option<&SourceState>, now: Time) {
         let Some(source) = self.newsdesk.source(name).cloned() else { return };

@@ -92,6 +92,18 @@ impl Loop {
         self.waiting.iter().any(|waiting| waiting.pending.contains(source))
     }
 
+    /// The same of one source, where nothing else has changed.
+    pub(super) fn answer_if_parked(&mut self, source: &str) {
+        if self.is_parked_for_long(source) {
+            self.answer_parked();
+        }
+    }
+
+    pub(super) fn is_parked_for_long(&self, waits: &str) -> bool {
+        let now = now();
+        self.polls.waits_for_parked(waits, now).is_some_and(|until| until - now > LONGEST_PARKED)
+    }
+
     /// Nobody waits for a host that asked to be left alone for long: its sources keep their place.
     pub(super) fn answer_parked(&mut self) {
         let (now, polls) = (now(), &self.polls);
@@ -107,6 +119,7 @@ impl Loop {
                 waiting.note(SourceReport { source, ok: false, outcome });
             }
         }
+        self.answer_without_pages();
         self.settle_waiting();
     }
 
