@@ -13,7 +13,7 @@ use crate::config::settings::{Place, holds_secret};
 use crate::model::Time;
 use crate::render::discreet::discreet;
 use crate::render::{page, troubles};
-use crate::schedule::{Health, health};
+use crate::schedule::{Health, health, rhythm};
 use crate::store::{Activity, PageCounts, SourceRow, Spells, StoreError};
 
 /// Rows on one page of the status.
@@ -117,6 +117,7 @@ impl Newsdesk {
             entries: row.entries,
             full_text: pages.map(PageCounts::to_string),
             cut: row.cut().filter(|_| !private).map(|words| self.public_words(&row.name, &words)),
+            rhythm: rhythm::in_words(&row.state.poll.seen),
             newest: row.newest,
             days: activity.days.clone(),
         }

@@ -218,6 +218,8 @@ pub struct SourceRow {
     pub full_text: Option<String>,
     /// What was left out of what it brought, since it goes beyond a limit.
     pub cut: Option<String>,
+    /// "every 3 h": how often it brings something; `None`: too little is known.
+    pub rhythm: Option<String>,
     /// When the newest of them came out.
     pub newest: Option<Time>,
     /// Entries by day, oldest first, today last; none where nothing is known.

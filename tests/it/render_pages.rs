@@ -219,6 +219,7 @@ fn health() -> String {
         entries: 1234,
         full_text: None,
         cut: None,
+        rhythm: (mark == Mark::Well).then(|| "every 3 h".into()),
         newest: Some(at("2026-03-28T09:15:00Z")).filter(|_| mark != Mark::Waiting),
         days: (0..30).map(|day| if mark == Mark::Waiting { 0 } else { day * day % 7 }).collect(),
     };
