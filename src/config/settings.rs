@@ -257,14 +257,14 @@ pub fn without_secrets(url: &Url) -> String {
 /// Is something of that name a secret? Parameters and header fields are told by their words: `torrent_pass` and `authkey`
 /// are secrets, `author` and `keyword` are none.
 pub fn is_secret_word(name: &str) -> bool {
-    const WORDS: [&str; 5] = ["authorization", "sig", "pwd", "cookie", "jwt"];
-    const PARTS: [&str; 5] = ["token", "secret", "passw", "signature", "credential"];
+    const WORDS: [&str; 8] = ["authorization", "sig", "pwd", "cookie", "jwt", "passkey", "passcode", "passphrase"];
+    const PARTS: [&str; 6] = ["token", "secret", "passw", "signature", "credential", "apikey"];
     let name = name.to_lowercase();
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
         WORDS.contains(&word)
             || PARTS.iter().any(|part| word.contains(part))
             || word.ends_with("key")
-            || word.starts_with("pass")
+            || word.ends_with("pass") && !word.ends_with("compass")
             || word.contains("auth") && !word.contains("author")
     })
 }
@@ -286,7 +286,9 @@ mod tests {
             ("https://example.org/?authkey=hunter2&pass=hunter2", "https://example.org/?authkey=...&pass=..."),
             ("https://example.org/?accessKey=hunter2&pwd=hunter2", "https://example.org/?accessKey=...&pwd=..."),
             ("https://example.org/?author=me&keyword=news", "https://example.org/?author=me&keyword=news"),
-            ("https://example.org/?authors=us&keys=1&compass=n", "https://example.org/?authors=us&keys=1&compass=n"),
+            ("https://example.org/?userpass=hunter2", "https://example.org/?userpass=..."),
+            ("https://example.org/?passage=John+3&keys=1", "https://example.org/?passage=John+3&keys=1"),
+            ("https://example.org/?authors=us&compass=n", "https://example.org/?authors=us&compass=n"),
         ] {
             let url = Url::parse(address).unwrap();
             assert_eq!(without_secrets(&url), shown);

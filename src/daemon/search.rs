@@ -89,7 +89,9 @@ impl Newsdesk {
         state.outcome = words.clone();
         (state.next_poll, state.next_reason) = (Some(next.at), next.reason.clone());
         if let Err(cause) = self.store.record_poll(row, state).await {
-            return not_stored(source, cause, next);
+            // What the search knows was not kept either: it would ask the same again.
+            let at = now + self.settings.schedule.min.max(TimeDelta::minutes(1));
+            return not_stored(source, cause, NextPoll { at, ..next });
         }
         let done = Done { words, ..Done::default() };
         Refreshing { asks, searching: true, ..Refreshing::ended(source, Ok(done), next) }
@@ -129,6 +131,8 @@ pub async fn discover(
     let page = request.url;
     let mut found = Found::default();
     let mut pace = Pace { interval: settings.host_interval, last: HashMap::new() };
+    // Of the first one that was named and is down: worth more than that no other was found.
+    let mut passed_over = None;
     loop {
         let asked = found.ask(page).clone();
         let mut way = Way::to(&asked);
@@ -156,13 +160,21 @@ pub async fn discover(
                     (Err(cause), _) => (found.failed(page, Failure::NotAFeed, wall()), cause.into()),
                 }
             }
+            // A host that asks for patience is asked nothing else.
+            Err(cause) if cause.kind() == Failure::TooMany => return Err(cause.into()),
             Err(cause) => (found.failed(page, cause.kind(), wall()), DiscoverError::from(cause)),
         };
         match step {
             Step::Next => {}
-            Step::InVain => return Err(NoFeed.into()),
+            Step::InVain => return Err(passed_over.unwrap_or_else(|| NoFeed.into())),
             // The daemon would come back to it; whoever waits here is better served by the next one.
-            Step::Failure if found.pass_over(wall()) == Step::Next => {}
+            Step::Failure if found.is_searching(page) => {
+                let first = passed_over.take().unwrap_or(cause);
+                if found.pass_over(wall()) != Step::Next {
+                    return Err(first);
+                }
+                passed_over = Some(first);
+            }
             Step::Failure => return Err(cause),
         }
     }

@@ -166,11 +166,13 @@ pub fn shown(url: &Url) -> String {
     url.into()
 }
 
-/// The rest is left as it is written.
+/// More than what makes a source private: to hide too much in a log harms nobody. The rest is left as it is written.
 fn hide(pair: &str) -> String {
-    let name = url::form_urlencoded::parse(pair.as_bytes()).next();
-    match pair.split_once('=') {
-        Some((key, _)) if name.is_some_and(|(name, _)| is_secret_word(&name)) => format!("{key}=..."),
+    const LOOKS_SECRET: [&str; 4] = ["key", "auth", "sig", "pass"];
+    let is_secret =
+        |name: &str| is_secret_word(name) || LOOKS_SECRET.iter().any(|part| name.to_ascii_lowercase().contains(part));
+    match (pair.split_once('='), url::form_urlencoded::parse(pair.as_bytes()).next()) {
+        (Some((key, _)), Some((name, _))) if is_secret(&name) => format!("{key}=..."),
         _ => pair.to_owned(),
     }
 }
@@ -205,7 +207,8 @@ mod tests {
             ("https://me:hunter2@example.org/feed?a=b%20c&d=+#hunter2", "https://example.org/feed?a=b%20c&d=+"),
             ("https://example.org/?user=a&pwd=hunter2", "https://example.org/?user=a&pwd=..."),
             ("https://example.org/?p%61ssword=hunter2&a", "https://example.org/?p%61ssword=...&a"),
-            ("https://example.org/?author=me&Cookie=hunter2", "https://example.org/?author=me&Cookie=..."),
+            ("https://example.org/?by=me&Cookie=hunter2", "https://example.org/?by=me&Cookie=..."),
+            ("https://example.org/?urlsig=hunter2&key1=hunter2", "https://example.org/?urlsig=...&key1=..."),
         ] {
             assert_eq!(shown(&address.parse().unwrap()), expected);
         }

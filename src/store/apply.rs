@@ -90,11 +90,12 @@ fn apply(db: &Connection, index: &Mutex<Held>, refresh: &Refresh) -> Result<Appl
             arrivals.insert(entry, &mut applied)?;
         }
     }
-    for entry in &changes.changed {
-        update(db, index, Arrival { source, now }, entry, &mut applied)?;
-    }
+    // Before the changed ones are compared with others, which is not to go by what their pages said before.
     if *pages > 0 {
         want_pages(db, source, &rewritten, *pages, now)?;
+    }
+    for entry in &changes.changed {
+        update(db, index, Arrival { source, now }, entry, &mut applied)?;
     }
     for row in &changes.withdrawn {
         withdraw(db, *row, now, &mut applied)?;

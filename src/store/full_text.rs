@@ -145,7 +145,7 @@ pub(super) fn want_pages(
         statement.execute(params![entry, source, now.timestamp()])?;
     }
     // Where there is to be no new one, what the feed says now is better than what its page said before.
-    let sql = "UPDATE page SET due = NULL, data = NULL, print = NULL WHERE entry = ?1";
+    let sql = "UPDATE page SET data = NULL, print = NULL WHERE entry = ?1";
     let mut statement = db.prepare_cached(sql)?;
     for entry in too_many {
         statement.execute([entry])?;

@@ -1,6 +1,6 @@
 //! Full texts in the loop: which sources have pages to read, and who waits until they are read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
 use chrono::TimeDelta;
@@ -24,6 +24,13 @@ pub(super) struct Reading {
     robots: KnownRobots,
     /// Row of a source -> its refresh, which is told when its pages are read.
     held: HashMap<i64, Refreshing>,
+}
+
+impl Reading {
+    /// Sources that were refreshed and wait for their pages.
+    pub fn held(&self) -> HashSet<String> {
+        self.held.values().map(|refreshing| refreshing.source.name.clone()).collect()
+    }
 }
 
 impl Loop {
@@ -64,7 +71,8 @@ impl Loop {
             }
         };
         let key = full_text::key(turn.row);
-        if turn.asked && self.polls.finished(&key, turn.refused.as_ref(), wall()) {
+        let taught = turn.asked && self.polls.finished(&key, turn.refused.as_ref(), wall());
+        if taught {
             self.remember_hosts();
         }
         if let Some(source) = self.newsdesk.source_of(turn.row).cloned() {
@@ -85,7 +93,9 @@ impl Loop {
         if !soon && let Some(refreshing) = self.reading.held.remove(&turn.row) {
             self.answer_waiting(&refreshing);
         }
-        self.answer_if_parked(&key);
+        if taught || self.is_parked_for_long(&key) {
+            self.answer_parked();
+        }
     }
 
     /// Nobody waits for pages of a host that asked to be left alone, either.

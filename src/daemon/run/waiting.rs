@@ -106,11 +106,14 @@ impl Loop {
 
     /// Nobody waits for a host that asked to be left alone for long: its sources keep their place.
     pub(super) fn answer_parked(&mut self) {
-        let (now, polls) = (now(), &self.polls);
+        self.answer_without_pages();
+        let (now, polls, reading) = (now(), &self.polls, self.reading.held());
         for waiting in &mut self.waiting {
             let parked: Vec<(String, Time)> = waiting
                 .pending
                 .iter()
+                // They have been asked: what is waited for are their pages.
+                .filter(|name| !reading.contains(name.as_str()))
                 .filter_map(|name| Some((name.clone(), polls.waits_for_parked(name, now)?)))
                 .filter(|(_, until)| *until - now > LONGEST_PARKED)
                 .collect();
@@ -119,7 +122,6 @@ impl Loop {
                 waiting.note(SourceReport { source, ok: false, outcome });
             }
         }
-        self.answer_without_pages();
         self.settle_waiting();
     }
 
