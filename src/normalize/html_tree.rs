@@ -1,7 +1,7 @@
 //! The tree that `html5ever` builds: nodes in one list that name each other by their places, so that it is dropped and
 //! walked without recursion.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 
 use html5ever::tendril::StrTendril;
 use html5ever::tree_builder::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeSink};
@@ -15,6 +15,8 @@ pub struct Node {
     last_child: Option<usize>,
     previous: Option<usize>,
     pub next: Option<usize>,
+    /// Levels above it when it was put in its place.
+    depth: usize,
     pub data: Data,
 }
 
@@ -27,7 +29,7 @@ pub enum Data {
 
 impl Node {
     fn new(data: Data) -> Self {
-        Node { parent: None, first_child: None, last_child: None, previous: None, next: None, data }
+        Node { parent: None, first_child: None, last_child: None, previous: None, next: None, depth: 0, data }
     }
 
     /// Elements in which the parser takes markup for text.
@@ -40,6 +42,7 @@ impl Node {
 #[derive(Debug)]
 pub struct Tree {
     nodes: RefCell<Vec<Node>>,
+    deepest: Cell<usize>,
     /// Of what is no element.
     nameless: QualName,
 }
@@ -47,7 +50,7 @@ pub struct Tree {
 impl Default for Tree {
     fn default() -> Self {
         let nameless = QualName::new(None, Namespace::default(), LocalName::default());
-        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]), nameless }
+        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]), deepest: Cell::default(), nameless }
     }
 }
 
@@ -84,6 +87,23 @@ impl Tree {
         self.nodes.into_inner()
     }
 
+    /// Nodes that were built, those that were left out again included.
+    pub fn len(&self) -> usize {
+        self.nodes.borrow().len()
+    }
+
+    /// The most levels above an element.
+    pub fn deepest(&self) -> usize {
+        self.deepest.get()
+    }
+
+    fn is_below(&self, nodes: &mut [Node], parent: usize, id: usize) {
+        nodes[id].depth = nodes[parent].depth + 1;
+        if matches!(nodes[id].data, Data::Element { .. }) {
+            self.deepest.set(self.deepest.get().max(nodes[id].depth));
+        }
+    }
+
     fn add(&self, data: Data) -> usize {
         let mut nodes = self.nodes.borrow_mut();
         nodes.push(Node::new(data));
@@ -110,8 +130,9 @@ impl Tree {
         }
     }
 
-    fn append_node(nodes: &mut [Node], parent: usize, id: usize) {
+    fn append_node(&self, nodes: &mut [Node], parent: usize, id: usize) {
         Self::detach(nodes, id);
+        self.is_below(nodes, parent, id);
         let last = nodes[parent].last_child;
         nodes[id].parent = Some(parent);
         nodes[id].previous = last;
@@ -185,7 +206,7 @@ impl TreeSink for Tree {
                 }
             }
         };
-        Self::append_node(&mut self.nodes.borrow_mut(), *parent, id);
+        self.append_node(&mut self.nodes.borrow_mut(), *parent, id);
     }
 
     fn append_based_on_parent_node(&self, element: &usize, previous: &usize, child: NodeOrText<usize>) {
@@ -227,6 +248,9 @@ impl TreeSink for Tree {
         };
         Self::detach(&mut nodes, id);
         let (parent, previous) = (nodes[*sibling].parent, nodes[*sibling].previous);
+        if let Some(parent) = parent {
+            self.is_below(&mut nodes, parent, id);
+        }
         nodes[id].parent = parent;
         nodes[id].previous = previous;
         nodes[id].next = Some(*sibling);
@@ -249,7 +273,7 @@ impl TreeSink for Tree {
     fn reparent_children(&self, node: &usize, new_parent: &usize) {
         let mut nodes = self.nodes.borrow_mut();
         while let Some(child) = nodes[*node].first_child {
-            Self::append_node(&mut nodes, *new_parent, child);
+            self.append_node(&mut nodes, *new_parent, child);
         }
     }
 }

@@ -5,137 +5,71 @@
 //! the first. Markup that needs no repair is read in one pass ([`regular`]); for the rest `html5ever` reads it as a browser
 //! would, into a flat tree of our own, and one walk writes that. Both give the same.
 //!
-//! The parser's time grows with depth and with the attributes of one element: [`is_bounded`] is asked before.
+//! The parser's time grows with depth and with the attributes of one element: what goes beyond that is shown as its text.
 
 mod policy;
 mod regular;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
-use html5ever::tendril::TendrilSink;
+use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tokenizer::TokenizerOpts;
 use html5ever::tree_builder::TreeBuilderOpts;
 use html5ever::{ParseOpts, QualName, local_name, ns};
 use url::Url;
 
 use super::html_tree::{Data, Node, Tree};
+use crate::parse::html::attributes::is_overloaded;
 use crate::swar::{self, Eight};
 use policy::{Attribute, Fate, Policy};
 
 /// Elements inside each other; markup that is deeper is shown as its text.
 const MAX_DEPTH: usize = 256;
+/// Levels that the parser puts around a fragment.
+const OUTSIDE: usize = 1;
 /// Attributes of one element.
 const MAX_ATTRIBUTES: usize = 512;
+/// Bytes fed between two looks at the tree, and nodes that every tree may have.
+const PIECE: usize = 2 * 1024;
+const SMALL_TREE: usize = 10_000;
 
-/// Safe HTML. `None`: elements are too deep inside each other, or one has too many attributes.
+/// Safe HTML. `None`: elements are too deep inside each other, one has too many attributes, or formatting is never closed.
 pub fn sanitize(markup: &str, base: Option<&Url>) -> Option<String> {
     let policy = Policy { base };
     if let Some(safe) = regular::sanitize(markup, &policy) {
-        debug_assert!(!is_bounded(markup) || safe == by_tree(markup, &policy), "the two readings of {markup:?} differ");
+        debug_assert!(
+            by_tree(markup, &policy).is_none_or(|other| safe == other),
+            "the two readings of {markup:?} differ"
+        );
         return Some(safe);
     }
-    is_bounded(markup).then(|| by_tree(markup, &policy))
+    by_tree(markup, &policy)
 }
 
-fn by_tree(markup: &str, policy: &Policy<'_>) -> String {
+/// Fed in pieces and given up as soon as the tree is too deep, or much larger than what was fed: the parser walks up all
+/// open elements for many a tag, and repeats formatting that is open in every paragraph.
+fn by_tree(markup: &str, policy: &Policy<'_>) -> Option<String> {
+    if is_overloaded(markup, MAX_ATTRIBUTES) {
+        return None;
+    }
     let opts = ParseOpts {
         tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
         tokenizer: TokenizerOpts { discard_bom: false, ..TokenizerOpts::default() },
     };
     let context = QualName::new(None, ns!(html), local_name!("body"));
-    let tree = html5ever::parse_fragment(Tree::default(), opts, context, Vec::new(), false).one(markup);
-    let nodes = tree.into_nodes();
-    Writer { nodes: &nodes, policy, open: Vec::new(), out: String::with_capacity(markup.len()) }.write()
-}
-
-/// Is the markup shallow enough, and free of floods of attributes? Linear; depth is rather over- than underestimated.
-fn is_bounded(markup: &str) -> bool {
-    let bytes = markup.as_bytes();
-    let few = memchr::memchr_iter(b'<', bytes).take(MAX_DEPTH).count() < MAX_DEPTH;
-    if few && bytes.len() < 4 * MAX_ATTRIBUTES {
-        return true;
-    }
-    let mut open: HashMap<String, usize> = HashMap::new();
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(offset) = memchr::memchr(b'<', &bytes[at..]) {
-        at += offset + 1;
-        let closes = bytes.get(at) == Some(&b'/');
-        let start = at + usize::from(closes);
-        if !bytes.get(start).is_some_and(u8::is_ascii_alphabetic) {
-            continue;
-        }
-        let length = bytes[start..].iter().take(32).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-        let name = markup[start..start + length].to_ascii_lowercase();
-        let Some(end) = tag_end(bytes, start + length) else { return false };
-        at = end;
-        if closes {
-            if let Some(count) = open.get_mut(&name).filter(|count| **count > 0) {
-                *count -= 1;
-                depth -= 1;
-            }
-        } else if !ends_by_itself(&name) {
-            *open.entry(name).or_default() += 1;
-            depth += 1;
-            if depth > MAX_DEPTH {
-                return false;
-            }
-        }
-    }
-    true
-}
-
-/// After the tag; `None` when it holds too many attributes.
-fn tag_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let (mut parts, mut after_equals) = (0, false);
-    while let Some(&b) = bytes.get(at) {
-        at += 1;
-        match b {
-            b'>' => return Some(at),
-            b'"' | b'\'' if after_equals => {
-                at += memchr::memchr(b, &bytes[at..]).map_or(bytes.len() - at, |offset| offset + 1);
-                after_equals = false;
-                parts += 1;
-            }
-            b'=' => after_equals = true,
-            b' ' | b'\t' | b'\n' | b'\r' | b'/' => parts += usize::from(!after_equals),
-            _ => after_equals = false,
-        }
-        if parts > 2 * MAX_ATTRIBUTES {
+    let mut parser = html5ever::parse_fragment(Tree::default(), opts, context, Vec::new(), false);
+    let mut rest = markup;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE));
+        parser.process(StrTendril::from_slice(piece));
+        rest = after;
+        let tree = &parser.tokenizer.sink.sink;
+        if tree.deepest() > OUTSIDE + MAX_DEPTH || tree.len() > SMALL_TREE + markup.len() - rest.len() {
             return None;
         }
     }
-    Some(at)
-}
-
-/// Elements that never stay open inside themselves.
-fn ends_by_itself(name: &str) -> bool {
-    matches!(
-        name,
-        "p" | "li"
-            | "dd"
-            | "dt"
-            | "tr"
-            | "td"
-            | "th"
-            | "option"
-            | "br"
-            | "hr"
-            | "img"
-            | "wbr"
-            | "input"
-            | "source"
-            | "col"
-            | "area"
-            | "embed"
-            | "track"
-            | "meta"
-            | "link"
-            | "base"
-            | "param"
-    )
+    let nodes = parser.finish().into_nodes();
+    Some(Writer { nodes: &nodes, policy, open: Vec::new(), out: String::with_capacity(markup.len()) }.write())
 }
 
 /// Writes the tree; no recursion, whatever its depth.

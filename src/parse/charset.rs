@@ -83,8 +83,11 @@ fn to_text<'a>(bytes: &'a [u8], content_type: Option<&str>, repairs: &mut Repair
                         return (text, encoding.name());
                     }
                 } else if !encoding.is_single_byte() {
-                    let (text, _) = encoding.decode_without_bom_handling(bytes);
-                    return (text, encoding.name());
+                    // Bytes that are not what they are said to be are not taken for it.
+                    if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) {
+                        return (text, encoding.name());
+                    }
+                    repairs.note("wrong charset declared");
                 }
             }
             _ => {}
@@ -242,4 +245,24 @@ pub fn has_forbidden(bytes: &[u8]) -> bool {
     let control = |chunk: &[u8]| chunk.iter().fold(false, |found, &b| found | (b < 0x20 && !matches!(b, 9 | 10 | 13)));
     bytes.chunks(4096).any(control)
         || NONCHARACTERS.find_iter(bytes).any(|at| matches!(bytes.get(at + 2), Some(0xBE | 0xBF)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utf8_that_is_declared_as_something_else() {
+        let check = |bytes: &[u8], stated: &str, expected: &str, charset: &str| {
+            let decoded = decode(bytes, Some(stated));
+            assert_eq!((&*decoded.text, decoded.charset), (expected, charset), "{stated}");
+        };
+        let document = "<rss><channel><title>中</title></channel></rss>";
+        for charset in ["GBK", "Big5", "EUC-KR", "EUC-JP", "ISO-8859-1"] {
+            check(document.as_bytes(), &format!("text/xml; charset={charset}"), document, "UTF-8");
+        }
+        // What fits is believed.
+        let (bytes, ..) = encoding_rs::GBK.encode(document);
+        check(&bytes, "text/xml; charset=GBK", document, "GBK");
+    }
 }

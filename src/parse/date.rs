@@ -381,6 +381,7 @@ fn numeric_offset(scan: &mut Scan<'_>) -> Option<i32> {
 fn words(text: &str, zone: Tz) -> Option<Time> {
     let mut parts = Parts::of(zone);
     let (mut month_found, mut time_found) = (None, false);
+    let mut may_be_weekday = false;
     let mut numbers: [Option<(u32, usize)>; 2] = [None; 2];
     let mut afternoon = None;
     let mut scan = Scan { rest: text };
@@ -418,7 +419,10 @@ fn words(text: &str, zone: Tz) -> Option<Time> {
                 if before_time && ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&word) {
                     continue;
                 }
-                if let Some(month) = month(word).filter(|_| month_found.is_none()) {
+                let named = month(word);
+                if let Some(month) = named.filter(|_| month_found.is_none() || may_be_weekday) {
+                    // "mar, 14 abr": a Tuesday, and no March.
+                    may_be_weekday = month_found.is_none() && numbers[0].is_none() && is_weekday(word);
                     month_found = Some(month);
                 } else if time_found && half_of_day(&mut Scan { rest: word }).is_some() {
                     afternoon = half_of_day(&mut Scan { rest: word });

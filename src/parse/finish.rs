@@ -19,6 +19,7 @@ pub fn finish(feed: &mut ParsedFeed, came_from: Option<&Url>, limits: &Limits) {
         resolve(link, came_from);
     }
     let own = feed.link.as_deref().and_then(|link| Url::parse(link).ok()).filter(|url| !url.cannot_be_a_base());
+    let own = own.filter(|url| url.as_str().len() <= limits.url_bytes);
     let base = own.as_ref().or(came_from);
     let mut bounds = Bounds { limits, base, repairs: &mut repairs };
     bounds.feed(feed);

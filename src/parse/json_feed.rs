@@ -41,7 +41,7 @@ pub fn read(text: &str, limits: &Limits) -> Result<ParsedFeed, NotAFeed> {
     }
     let is_first = version.trim_end_matches('/').ends_with("/1");
     feed.format = if is_first { Format::JsonFeed10 } else { Format::JsonFeed11 };
-    members_of_feed(&root, &mut feed);
+    members_of_feed(&root, &mut feed, limits);
     Ok(feed)
 }
 
@@ -49,27 +49,27 @@ fn items(scan: &mut Scan<'_>, feed: &mut ParsedFeed, limits: &Limits) {
     while scan.element() {
         let item = scan.value(VALUES);
         if matches!(item, Json::Object(_)) {
-            feed.entries.push(entry(&item));
+            feed.entries.push(entry(&item, limits));
             super::settle(&mut feed.entries, scan.cut, limits);
         }
     }
 }
 
-fn members_of_feed(root: &Json<'_>, feed: &mut ParsedFeed) {
+fn members_of_feed(root: &Json<'_>, feed: &mut ParsedFeed, limits: &Limits) {
     feed.title = string(root, "title").map(|value| text_of(value, TextKind::Plain));
     feed.subtitle = string(root, "description").map(|value| text_of(value, TextKind::Plain));
     feed.link = string(root, "home_page_url");
     feed.image = string(root, "icon");
     feed.icon = string(root, "favicon");
     feed.language = string(root, "language");
-    feed.authors = people(root);
+    feed.authors = people(root, limits.people);
     feed.links.extend(string(root, "feed_url").map(|url| plain_link(url, "self")));
     feed.links.extend(string(root, "next_url").map(|url| plain_link(url, "next")));
     let hubs = array(root, "hubs").iter().filter_map(|hub| string(hub, "url"));
     feed.links.extend(hubs.map(|url| plain_link(url, "hub")));
 }
 
-fn entry(item: &Json<'_>) -> ParsedEntry {
+fn entry(item: &Json<'_>, limits: &Limits) -> ParsedEntry {
     let html = string(item, "content_html").map(|value| text_of(value, TextKind::Html));
     let plain = || string(item, "content_text").map(|value| text_of(value, TextKind::Plain));
     let mut entry = ParsedEntry {
@@ -78,7 +78,7 @@ fn entry(item: &Json<'_>) -> ParsedEntry {
         link: string(item, "url"),
         summary: string(item, "summary").map(|value| text_of(value, TextKind::Plain)),
         content: html.or_else(plain),
-        authors: people(item),
+        authors: people(item, limits.people),
         published: time(item, "date_published"),
         updated: time(item, "date_modified"),
         language: string(item, "language"),
@@ -104,11 +104,14 @@ fn attachment(object: &Json<'_>) -> Option<Enclosure> {
     })
 }
 
-/// `authors` of 1.1, else `author` of 1.0.
-fn people(object: &Json<'_>) -> Vec<Person> {
+/// `authors` of 1.1, else `author` of 1.0; no more than one beyond `most`.
+fn people(object: &Json<'_>, most: usize) -> Vec<Person> {
     let list = array(object, "authors").iter().chain(object.get("author"));
     let mut people: Vec<Person> = Vec::new();
     for person in list.filter_map(person) {
+        if people.len() > most {
+            break;
+        }
         if !people.contains(&person) {
             people.push(person);
         }

@@ -40,6 +40,9 @@ struct Open<'a> {
     raw: &'a str,
 }
 
+/// Bytes of a language tag: the longest that is registered has less (RFC 5646 §4.4.1).
+const LANGUAGE_LENGTH: usize = 35;
+
 /// A namespace declaration in scope.
 struct Declared<'a> {
     level: usize,
@@ -65,6 +68,8 @@ pub struct Reader<'a> {
     base: Option<Url>,
     depth: usize,
     max_namespaces: usize,
+    /// Bytes of an xml:base that is in force.
+    max_url: usize,
     /// Which namespace the root is in, so that its elements are `Core`.
     core: Option<&'a str>,
     doctype: &'a str,
@@ -86,6 +91,7 @@ impl<'a> Reader<'a> {
             base: base.cloned(),
             depth: limits.depth,
             max_namespaces: limits.namespaces,
+            max_url: limits.url_bytes,
             core: None,
             doctype: "",
             cut_at: None,
@@ -378,10 +384,11 @@ impl<'a> Reader<'a> {
                     Some(outer) => outer.join(&value),
                     None => Url::parse(&value),
                 };
-                if let Ok(url) = url {
+                // Both are copied into every text below them.
+                if let Some(url) = url.ok().filter(|url| url.as_str().len() <= self.max_url) {
                     self.bases.push((level, url));
                 }
-            } else if name.eq_ignore_ascii_case("xml:lang") {
+            } else if name.eq_ignore_ascii_case("xml:lang") && value.len() <= LANGUAGE_LENGTH {
                 self.languages.push((level, xml::unescape(value.trim(), &mut self.tokens.repairs)));
             }
         }

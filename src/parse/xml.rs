@@ -228,7 +228,7 @@ impl<'a> Tokens<'a> {
 
     fn declaration(&mut self, parent: &str) -> Step<'a> {
         let rest = &self.text.as_bytes()[self.at..];
-        if rest.starts_with(b"<![CDATA[") || (rest.len() > 9 && rest[..9].eq_ignore_ascii_case(b"<![CDATA[")) {
+        if starts_cdata(rest) {
             return self.cdata(parent);
         }
         if rest.starts_with(b"<!--") {
@@ -249,7 +249,10 @@ impl<'a> Tokens<'a> {
         let end = self.find(Needle::CDataEnd, start);
         let stop = end.unwrap_or(bytes.len());
         // An end that belongs to a later section means that this one lacks its own, or that one was put in another.
-        let nested = CDATA_START.find(&bytes[start..stop]).map(|offset| start + offset);
+        let nested = MARKED_SECTION
+            .find_iter(&bytes[start..stop])
+            .map(|offset| start + offset)
+            .find(|at| starts_cdata(&bytes[*at..stop]));
         if end.is_none() || nested.is_some() {
             let limit = nested.unwrap_or(stop);
             if let Some(tag) = end_tag(&self.text[start..limit], parent) {
@@ -332,7 +335,11 @@ impl<'a> Tokens<'a> {
     }
 }
 
-static CDATA_START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<![CDATA["));
+static MARKED_SECTION: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<!["));
+
+fn starts_cdata(bytes: &[u8]) -> bool {
+    bytes.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"<![CDATA["))
+}
 static CDATA_END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("]]>"));
 
 /// What a piece of markup turned out to be.

@@ -86,6 +86,24 @@ fn hostile_documents_cost_linear_time() {
         ("deep html that seems closed", description(many("<b></i>", size))),
         ("misnested html", description(many("<a><div></a>", size))),
         ("formatting without end", description(many("<p><font size=1>", size))),
+        (
+            "formatting in every paragraph",
+            description(format!(
+                "<p>{}{}",
+                (0..250).map(|n| format!("<b id={n}>")).collect::<String>(),
+                many("<p>x", size)
+            )),
+        ),
+        ("quotes that are names", description(format!("<i =\">{}", many("<div>", size)))),
+        ("quotes in values", description(format!("<a b=c=\">{}", many("<div>", size)))),
+        ("html behind a comment", description(format!("<!--<x a=\"-->{}", many("<div>", size)))),
+        ("html behind a title", description(format!("<title><x a=\"</title>{}", many("<div>", size)))),
+        ("lists in lists", description(format!("{}{}", many("<dd><li>", size / 2), many("</x>", size / 2)))),
+        ("cells in a picture", description(format!("<svg>{}{}", many("<td>", size / 2), many("</x>", size / 2)))),
+        (
+            "attributes behind a comment",
+            description(format!("<!--><i {}>", (0..150_000).map(|n| format!("a{n} ")).collect::<String>())),
+        ),
         ("tables", description(many("<table><tr><td>", size))),
         ("html attributes", description(format!("<p {}>x</p>", many("a b=c ", size)))),
         ("attributes", item(format!("<guid {}>x</guid>", many("a='b' ", size)))),
@@ -111,6 +129,28 @@ fn hostile_documents_cost_linear_time() {
         ("instructions without end", item(many("<? ", size))),
         ("sections without end", item(many("<x><![CDATA[", size))),
         ("sections in sections", item(many("<x><![CDATA[</x>", size))),
+        ("sections in small letters", item(many("<x><![cdata[</x>", size))),
+        ("openings that are no sections", item(many("<x><![CDATA[<![x</x>", size))),
+        (
+            "a long language",
+            format!("<rss xml:lang=\"{}\"><channel>{}", many("a", size), many("<item><title>x</title></item>", size)),
+        ),
+        (
+            "a long base",
+            format!(
+                "<feed xml:base=\"http://e.example/{}\">{}",
+                many("a", size),
+                many("<entry><title/></entry>", size)
+            ),
+        ),
+        (
+            "a long link",
+            format!(
+                "<rss><channel><link>http://e.example/{}</link>{}",
+                many("a", size),
+                many("<item><description>a &lt;b></description></item>", size)
+            ),
+        ),
         ("doctypes", many("<!DOCTYPE x [", size)),
         ("end tags", item(many("</x>", size))),
         ("end tags of what is open", item(many("<a><b></a>", size))),
@@ -129,6 +169,13 @@ fn hostile_documents_cost_linear_time() {
         (
             "deep json objects",
             format!("{{\"version\":\"https://jsonfeed.org/version/1.1\",\"items\":[{}", many("{\"a\":", size)),
+        ),
+        (
+            "authors of json",
+            format!(
+                "{{\"version\":\"https://jsonfeed.org/version/1.1\",\"items\":[{{\"id\":1,\"authors\":[{}0]}}]}}",
+                (0..100_000).map(|n| format!("\"a{n}\",")).collect::<String>()
+            ),
         ),
         ("control characters", item(format!("<description>{}</description>", many("\u{1}\u{FFFE}", size)))),
         ("not utf-8", item(String::new())),

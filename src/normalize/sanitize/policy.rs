@@ -276,6 +276,8 @@ fn resolve(address: &str, base: Option<&Url>, loads: bool) -> Option<String> {
             };
             harmless.then(|| url.into())
         }
+        // A control character that is left out of it would make another address of it.
+        Err(url::ParseError::RelativeUrlWithoutBase) if address.contains(char::is_control) => None,
         Err(url::ParseError::RelativeUrlWithoutBase) if !address.is_empty() => match address.strip_prefix("//") {
             Some(rest) => Some(format!("https://{rest}")),
             None => Some(address.to_owned()),

@@ -62,12 +62,13 @@ pub(super) fn zone_name(name: &str) -> Option<i32> {
 pub(super) fn is_weekday(word: &str) -> bool {
     let lower = word.to_lowercase();
     // Three letters tell them in most languages; whole names are longer and begin with them.
-    const DAYS: [&str; 72] = [
+    const DAYS: [&str; 86] = [
         "mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so", "die", "mit", "don",
         "fre", "sam", "son", "lun", "mar", "mer", "jeu", "ven", "dim", "mié", "mie", "jue", "vie", "sáb", "sab", "dom",
         "gio", "seg", "ter", "qua", "qui", "sex", "maa", "din", "woe", "vri", "zat", "zon", "man", "tir", "ons", "tor",
         "lør", "lör", "søn", "sön", "mån", "fred", "пн", "вт", "ср", "чт", "пт", "сб", "вс", "пон", "pon", "wto",
-        "śro", "czw", "pią", "nie", "κυρ", "δευ", "τρι",
+        "śro", "czw", "pią", "nie", "κυρ", "δευ", "τρι", "tis", "sob", "szo", "ma", "wo", "vr", "za", "zo", "po", "út",
+        "st", "čt", "pá", "ne",
     ];
     const GREEK_AND_MORE: [&str; 24] = [
         "τετ",

@@ -1,5 +1,7 @@
 //! The tags of an HTML text, one after the other, without a tree: for questions that need none.
 
+use super::attributes;
+
 /// One start tag.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::parse) struct Tag<'a> {
@@ -31,6 +33,8 @@ pub(in crate::parse) fn each<'a>(html: &'a str, seen: &mut impl FnMut(Tag<'a>)) 
 /// Does a tag hold more attributes than any page does? Tree builders compare them all with each other.
 pub(super) fn is_overloaded(html: &str) -> bool {
     tags(html).any(|tag| tag.attributes.len() > MAX_ATTRIBUTES && tag.attributes().nth(MAX_ATTRIBUTES).is_some())
+        // Scripts hold more that looks like it.
+        || attributes::is_overloaded(html, 10 * MAX_ATTRIBUTES)
 }
 
 /// The charset that a page declares in its first kilobytes: `<meta charset>`, or what stands in for a header.
@@ -72,6 +76,11 @@ fn tags(html: &str) -> impl Iterator<Item = Tag<'_>> {
             let at = rest.find('<')?;
             rest = rest.get(at + 1..)?;
             if let Some(comment) = rest.strip_prefix("!--") {
+                // `<!-->` and `<!--->` are whole.
+                if let Some(after) = comment.strip_prefix('>').or_else(|| comment.strip_prefix("->")) {
+                    rest = after;
+                    continue;
+                }
                 rest = comment.find("-->").and_then(|end| comment.get(end + 3..)).unwrap_or_default();
                 continue;
             }

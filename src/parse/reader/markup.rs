@@ -36,7 +36,9 @@ impl<'a> Reader<'a> {
                 Some(Token::Close(name)) => {
                     // An end tag that ended nothing is dropped; one may end several elements, as it does in HTML.
                     let still_inside = self.open.len() >= element.level;
-                    if !name.is_empty() && still_inside && self.open.len() < before {
+                    // HTML reads `</br>` as another one.
+                    let ends = !name.is_empty() && !is_void(local(name).1);
+                    if ends && still_inside && self.open.len() < before {
                         out.push_str("</");
                         out.push_str(local(name).1);
                         out.push('>');
