@@ -15,6 +15,7 @@ use chrono::TimeDelta;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
+use url::Url;
 use uuid::Uuid;
 
 use super::Newsdesk;
@@ -164,8 +165,9 @@ enum Done {
         challenge: String,
         answer: Result<Answered, FetchError>,
     },
-    /// `etag`: of what was sent.
+    /// `to`: topic and callback; the row may be another subscription's by now. `etag`: of what was sent.
     Told {
+        to: (String, Url),
         etag: String,
         answer: Result<Answered, FetchError>,
     },
@@ -402,7 +404,9 @@ impl Desk {
         }
         let written = match (work, done) {
             (Work::Ask(row), Some(Done::Asked { challenge, answer })) => self.asked(row, &challenge, answer, now).await,
-            (Work::Tell(row), Some(Done::Told { etag, answer })) => self.told(row, etag, answer, now).await,
+            (Work::Tell(row), Some(Done::Told { to, etag, answer })) if self.is_still(row, &to) => {
+                self.told(row, etag, answer, now).await
+            }
             _ => Ok(()),
         };
         if let Err(cause) = written {
@@ -433,5 +437,6 @@ async fn tell(newsdesk: &Newsdesk, subscription: &Subscription) -> Done {
     let fields = if body.len() > LARGE { blocking(head).await } else { head() };
     let post = Some((body, revision.media.content_type()));
     let answer = newsdesk.door.exchange(Exchange { url: &subscription.callback, post, fields, most: 0 }).await;
-    Done::Told { etag: revision.etag.clone(), answer }
+    let to = (subscription.topic.clone(), subscription.callback.clone());
+    Done::Told { to, etag: revision.etag.clone(), answer }
 }

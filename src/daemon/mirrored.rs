@@ -103,11 +103,16 @@ impl Newsdesk {
     async fn mirror_entry(&self, root: &Path, id: &str) -> Result<(), Failure> {
         let path = format!("entries/{}", entry_name(id));
         let slug = self.store.entry_by_id(id.to_owned()).await?.and_then(|stored| stored.entry.slug);
-        if let Some(slug) = slug
-            && let Found::Page(page) = self.article_page(&slug).await?
-        {
-            let (root, path) = (root.to_owned(), format!("articles/{}/", encode_segment(&slug)));
-            on_disk(move || mirror::write(&root, &path, &publish::of_page(page))).await?;
+        if let Some(slug) = slug {
+            let root = root.to_owned();
+            match self.article_page(&slug).await? {
+                Found::Page(page) => {
+                    let path = format!("articles/{}/", encode_segment(&slug));
+                    on_disk(move || mirror::write(&root, &path, &publish::of_page(page))).await?;
+                }
+                // Written a moment ago, while it was being withdrawn.
+                _ => on_disk(move || mirror::remove_article(&root, &slug)).await?,
+            }
         }
         self.mirror_page(root, path, self.entry_page(id.to_owned()).await?).await.map(drop)
     }

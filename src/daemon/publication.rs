@@ -348,6 +348,16 @@ impl Newsdesk {
         paths.iter().filter_map(|path| Some((path.clone(), self.live.get(path)?))).collect()
     }
 
+    /// Those of these documents that the mirror has no longer, now that they are taken out of it.
+    async fn without_mirrored(&self, paths: Vec<String>) -> Vec<String> {
+        let Some(root) = self.settings.publish.folder.clone() else { return paths };
+        let remove = move |path: &String| {
+            let removed = mirror::remove(&root, path);
+            removed.inspect_err(|cause| tracing::error!(stage = "mirror", "{}", super::chain(cause))).is_ok()
+        };
+        on_disk(move || paths.into_iter().filter(remove).collect()).await
+    }
+
     /// At the start: documents of sections that are no more leave the store, the tree and the mirror.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.sweep_archives().await?;
@@ -367,16 +377,15 @@ impl Newsdesk {
         }
         let orphans = publish::orphans(&self.live, &wanted);
         if !orphans.is_empty() {
-            self.store.remove_revisions(orphans.clone()).await?;
             self.live.remove(&orphans);
+            // What the mirror keeps for now is known to the next start, too.
+            let gone = self.without_mirrored(orphans).await;
+            self.store.remove_revisions(gone).await?;
         }
         let Some(root) = self.settings.publish.folder.clone() else { return Ok(()) };
         let slugs: BTreeSet<String> = self.store.slugs().await?.into_iter().collect();
         let live = self.everything_live();
         let swept = on_disk(move || {
-            for path in &orphans {
-                mirror::remove(&root, path)?;
-            }
             for slug in mirror::stale_articles(&root, &slugs) {
                 mirror::remove_article(&root, &slug)?;
             }

@@ -33,6 +33,9 @@ pub fn revision(
     revision: &Revision,
     links: impl FnOnce() -> Vec<String>,
 ) -> Response {
+    if is_refused(asked, &revision.etag, revision.modified) {
+        return precondition_failed();
+    }
     let coding = select(asked, revision);
     let fresh = is_fresh(asked, revision);
     let body = match coding {
@@ -125,6 +128,9 @@ pub fn made(method: &Method, asked: &HeaderMap, status: StatusCode, media: Media
 
 /// A file that an article shows, or the range of it that is asked for: never run as a page of ours, whatever is in it.
 pub fn file(method: &Method, asked: &HeaderMap, content_type: &str, found: OpenFile) -> Response {
+    if is_refused(asked, &found.tag, found.modified) {
+        return precondition_failed();
+    }
     let modified = http_date(found.modified);
     let length = found.length;
     let fresh = is_had(asked, &found.tag, found.modified);
@@ -248,6 +254,30 @@ fn takes(asked: &HeaderMap, coding: &str) -> bool {
     star.unwrap_or(false)
 }
 
+/// 412: the client means other bytes than these, so that it would join what does not belong together.
+fn precondition_failed() -> Response {
+    words(StatusCode::PRECONDITION_FAILED, "it has changed; ask again without If-Match and If-Unmodified-Since\n")
+}
+
+/// If-Match, else If-Unmodified-Since (RFC 9110 §13.2.2, before all others): do they ask for something else?
+fn is_refused(asked: &HeaderMap, tag: &str, modified: Time) -> bool {
+    if asked.contains_key(header::IF_MATCH) {
+        let values = asked.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+        // Strong comparison: a weak tag never matches.
+        return !tags.any(|wanted| wanted == "*" || wanted.starts_with('"') && is_of(wanted, tag));
+    }
+    let since = asked.get(header::IF_UNMODIFIED_SINCE).and_then(|value| value.to_str().ok());
+    let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
+    since.is_some_and(|since| Time::from(since) < modified)
+}
+
+/// Is this the tag in any of its codings?
+fn is_of(wanted: &str, tag: &str) -> bool {
+    let opaque = wanted.trim_matches('"');
+    opaque.strip_suffix("-gzip").or_else(|| opaque.strip_suffix("-br")).unwrap_or(opaque) == tag
+}
+
 fn is_fresh(asked: &HeaderMap, revision: &Revision) -> bool {
     is_had(asked, &revision.etag, revision.modified)
 }
@@ -268,9 +298,7 @@ fn tag_matches(asked: &HeaderMap, tag: &str) -> Option<bool> {
         present = true;
         let Ok(value) = value.to_str() else { continue };
         for candidate in value.split(',').map(str::trim) {
-            let opaque = candidate.strip_prefix("W/").unwrap_or(candidate).trim_matches('"');
-            let opaque = opaque.strip_suffix("-gzip").or_else(|| opaque.strip_suffix("-br")).unwrap_or(opaque);
-            if candidate == "*" || opaque == tag {
+            if candidate == "*" || is_of(candidate.strip_prefix("W/").unwrap_or(candidate), tag) {
                 return Some(true);
             }
         }
@@ -328,6 +356,15 @@ mod tests {
         let check = |headers: &[(&'static str, &str)], want: u16| assert_eq!(ask(headers).0, want, "{headers:?}");
         check(&[], 200);
         check(&[("if-none-match", "\"tag\"")], 304);
+        check(&[("if-match", "\"old\"")], 412);
+        check(&[("if-match", "\"old\", \"tag\"")], 200);
+        check(&[("if-match", "\"tag-gzip\"")], 200);
+        check(&[("if-match", "W/\"tag\"")], 412);
+        check(&[("if-match", "*"), ("if-none-match", "\"tag\"")], 304);
+        check(&[("if-unmodified-since", "Sun, 06 Nov 1994 08:49:36 GMT")], 412);
+        check(&[("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT")], 200);
+        check(&[("if-unmodified-since", "nonsense")], 200);
+        check(&[("if-match", "\"tag\""), ("if-unmodified-since", "Sun, 06 Nov 1994 08:49:36 GMT")], 200);
         check(&[("if-none-match", "W/\"tag-gzip\", \"other\"")], 304);
         check(&[("if-none-match", "*")], 304);
         check(&[("if-none-match", "\"other\""), ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")], 200);

@@ -34,6 +34,10 @@ pub type Response = hyper::Response<Body>;
 
 /// A slow client may take this long to send its request, an idle one to send its next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// One that reads nothing of its answer for so long has gone: its connection is closed by the kernel, and what it held is
+/// free.
+#[cfg(target_os = "linux")]
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const MOST_HEADERS: usize = 64;
 const MOST_HEADER_BYTES: usize = 16 << 10;
 /// Idle and slow clients count; beyond it new ones wait in the kernel's queue.
@@ -112,6 +116,8 @@ async fn accept(listener: &Listener) -> std::io::Result<(Accepted, Peer)> {
             let (stream, peer) = listener.accept().await?;
             // Answers are written whole: waiting for more only delays them.
             let _ = stream.set_nodelay(true);
+            #[cfg(target_os = "linux")]
+            let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(READ_TIMEOUT));
             Ok((Accepted::Tcp(stream), Peer(Some(peer.ip()))))
         }
         Listener::Unix(listener) => Ok((Accepted::Unix(listener.accept().await?.0), Peer(None))),

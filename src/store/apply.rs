@@ -241,13 +241,15 @@ fn update(
     }
     set_aliases(db, source, entry.row, &aliases)?;
     applied.sections.extend(sections_of(db, entry.row)?);
-    let sql = "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = iif(?6, withdrawn, NULL), print = ?4, data = ?5
-        WHERE id = ?1 RETURNING published_id, slug";
+    // It may have been withdrawn by hand since it was compared.
+    let sql =
+        "UPDATE entry SET updated = ?2, silent = ?3, withdrawn = iif(barred, withdrawn, NULL), print = ?4, data = ?5
+        WHERE id = ?1 RETURNING published_id, slug, barred";
     let data = encode(&entry.json)?;
-    let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, data, entry.barred];
-    let (id, slug): (String, Option<String>) =
-        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if entry.barred {
+    let values = params![entry.row, entry.updated.timestamp(), entry.silent, entry.print, data];
+    let (id, slug, barred): (String, Option<String>, bool) =
+        db.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if barred || entry.barred {
         return Ok(());
     }
     db.prepare_cached("DELETE FROM tombstone WHERE published_id = ?1")?.execute([&id])?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use url::Url;
 
 use super::super::chain;
 use super::super::clock::wall;
@@ -110,6 +111,11 @@ impl Desk {
                 store.hub_refuse(row).await
             }
         }
+    }
+
+    /// Is this row the subscription that was told?
+    pub(super) fn is_still(&self, row: i64, (topic, callback): &(String, Url)) -> bool {
+        self.subscriptions.get(&row).is_some_and(|held| held.topic == *topic && held.callback == *callback)
     }
 
     pub(super) async fn told(

@@ -107,6 +107,7 @@ impl Loop {
             Ok(done) => {
                 tracing::info!(source = %source.name, stage = "push", "{}", done.words);
                 self.dirty.add(source, &done.applied);
+                self.settles = self.settles.into_iter().chain(done.applied.settles).min();
                 if !done.applied.withdrawn.is_empty() {
                     self.tombstones_follow();
                 }
