@@ -159,7 +159,12 @@ pub const PUBLISH: &[Key] = &[
 ];
 
 pub const FETCH: &[Key] = &[
-    key("allow-networks", Kind::List(&Kind::Network), "Private addresses that may be asked all the same.").or("[]"),
+    key(
+        "allow-networks",
+        Kind::List(&Kind::Network),
+        "Private addresses that may be asked all the same, by us and on behalf of whoever subscribes at a hub of ours.",
+    )
+    .or("[]"),
     key("max-body", Kind::Size(1024, 1024 * MIB), "Largest document, decompressed.").or(r#""16 MiB""#),
     key("connect-timeout", Kind::Duration(1, 600), "Until a connection stands.").or(r#""5s""#),
     key("first-byte-timeout", Kind::Duration(1, 600), "Until an answer begins.").or(r#""15s""#),
