@@ -3,7 +3,7 @@
 //!
 //! The daemon asks each in a poll of its own, within the budgets of hosts; the verbs ask them here, one in each interval.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,8 +133,15 @@ pub async fn discover(
     let mut pace = Pace { interval: settings.host_interval, last: HashMap::new() };
     // Of the first one that was named and is down: worth more than that no other was found.
     let mut passed_over = None;
+    let mut patient = BTreeSet::new();
     loop {
         let asked = found.ask(page).clone();
+        if patient.contains(&queue::bucket(&asked)) {
+            if found.pass_over(wall()) != Step::Next {
+                return Err(passed_over.unwrap_or_else(|| NoFeed.into()));
+            }
+            continue;
+        }
         let mut way = Way::to(&asked);
         let answer = loop {
             pace.wait_for(way.url()).await;
@@ -161,7 +168,10 @@ pub async fn discover(
                 }
             }
             // A host that asks for patience is asked nothing else.
-            Err(cause) if cause.kind() == Failure::TooMany => return Err(cause.into()),
+            Err(cause) if cause.kind() == Failure::TooMany => {
+                patient.insert(queue::bucket(&cause.url));
+                (found.failed(page, Failure::TooMany, wall()), DiscoverError::from(cause))
+            }
             Err(cause) => (found.failed(page, cause.kind(), wall()), DiscoverError::from(cause)),
         };
         match step {

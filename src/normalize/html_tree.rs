@@ -1,11 +1,13 @@
 //! The tree that `html5ever` builds: nodes in one list that name each other by their places, so that it is dropped and
 //! walked without recursion.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Ref, RefCell};
 
 use html5ever::tendril::StrTendril;
 use html5ever::tree_builder::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::{Attribute, LocalName, Namespace, QualName};
+
+use crate::parse::html::bounds::Effort;
 
 /// A node of the flat tree; links are places in the list.
 #[derive(Debug)]
@@ -15,8 +17,6 @@ pub struct Node {
     last_child: Option<usize>,
     previous: Option<usize>,
     pub next: Option<usize>,
-    /// Levels above it when it was put in its place.
-    depth: usize,
     pub data: Data,
 }
 
@@ -29,7 +29,7 @@ pub enum Data {
 
 impl Node {
     fn new(data: Data) -> Self {
-        Node { parent: None, first_child: None, last_child: None, previous: None, next: None, depth: 0, data }
+        Node { parent: None, first_child: None, last_child: None, previous: None, next: None, data }
     }
 
     /// Elements in which the parser takes markup for text.
@@ -42,7 +42,7 @@ impl Node {
 #[derive(Debug)]
 pub struct Tree {
     nodes: RefCell<Vec<Node>>,
-    deepest: Cell<usize>,
+    pub effort: Effort,
     /// Of what is no element.
     nameless: QualName,
 }
@@ -50,7 +50,7 @@ pub struct Tree {
 impl Default for Tree {
     fn default() -> Self {
         let nameless = QualName::new(None, Namespace::default(), LocalName::default());
-        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]), deepest: Cell::default(), nameless }
+        Tree { nodes: RefCell::new(vec![Node::new(Data::Other)]), effort: Effort::default(), nameless }
     }
 }
 
@@ -92,16 +92,19 @@ impl Tree {
         self.nodes.borrow().len()
     }
 
-    /// The most levels above an element.
-    pub fn deepest(&self) -> usize {
-        self.deepest.get()
-    }
-
-    fn is_below(&self, nodes: &mut [Node], parent: usize, id: usize) {
-        nodes[id].depth = nodes[parent].depth + 1;
-        if matches!(nodes[id].data, Data::Element { .. }) {
-            self.deepest.set(self.deepest.get().max(nodes[id].depth));
+    /// A node has been put in its place.
+    fn is_placed(&self, nodes: &[Node], id: usize) {
+        let Data::Element { attributes, .. } = &nodes[id].data else { return };
+        let (mut levels, mut weight) = (0, attributes.len());
+        let mut above = nodes[id].parent;
+        while let Some(node) = above.map(|id| &nodes[id]) {
+            levels += 1;
+            if let Data::Element { attributes, .. } = &node.data {
+                weight += attributes.len();
+            }
+            above = node.parent;
         }
+        self.effort.note(levels, weight);
     }
 
     fn add(&self, data: Data) -> usize {
@@ -132,7 +135,6 @@ impl Tree {
 
     fn append_node(&self, nodes: &mut [Node], parent: usize, id: usize) {
         Self::detach(nodes, id);
-        self.is_below(nodes, parent, id);
         let last = nodes[parent].last_child;
         nodes[id].parent = Some(parent);
         nodes[id].previous = last;
@@ -141,6 +143,7 @@ impl Tree {
             None => nodes[parent].first_child = Some(id),
         }
         nodes[parent].last_child = Some(id);
+        self.is_placed(nodes, id);
     }
 
     /// Add to a text that stands there already. `Err`: there is none.
@@ -248,9 +251,6 @@ impl TreeSink for Tree {
         };
         Self::detach(&mut nodes, id);
         let (parent, previous) = (nodes[*sibling].parent, nodes[*sibling].previous);
-        if let Some(parent) = parent {
-            self.is_below(&mut nodes, parent, id);
-        }
         nodes[id].parent = parent;
         nodes[id].previous = previous;
         nodes[id].next = Some(*sibling);
@@ -260,6 +260,7 @@ impl TreeSink for Tree {
             (None, Some(parent)) => nodes[parent].first_child = Some(id),
             (None, None) => {}
         }
+        self.is_placed(&nodes, id);
     }
 
     fn add_attrs_if_missing(&self, _: &usize, _: Vec<Attribute>) {

@@ -19,7 +19,7 @@ use html5ever::{ParseOpts, QualName, local_name, ns};
 use url::Url;
 
 use super::html_tree::{Data, Node, Tree};
-use crate::parse::html::attributes::is_overloaded;
+use crate::parse::html::bounds::is_overloaded;
 use crate::swar::{self, Eight};
 use policy::{Attribute, Fate, Policy};
 
@@ -46,8 +46,7 @@ pub fn sanitize(markup: &str, base: Option<&Url>) -> Option<String> {
     by_tree(markup, &policy)
 }
 
-/// Fed in pieces and given up as soon as the tree is too deep, or much larger than what was fed: the parser walks up all
-/// open elements for many a tag, and repeats formatting that is open in every paragraph.
+/// Fed in pieces and given up as soon as the tree is too deep, or costs much more than what was fed.
 fn by_tree(markup: &str, policy: &Policy<'_>) -> Option<String> {
     if is_overloaded(markup, MAX_ATTRIBUTES) {
         return None;
@@ -63,8 +62,9 @@ fn by_tree(markup: &str, policy: &Policy<'_>) -> Option<String> {
         let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE));
         parser.process(StrTendril::from_slice(piece));
         rest = after;
-        let tree = &parser.tokenizer.sink.sink;
-        if tree.deepest() > OUTSIDE + MAX_DEPTH || tree.len() > SMALL_TREE + markup.len() - rest.len() {
+        let (tree, fed) = (&parser.tokenizer.sink.sink, markup.len() - rest.len());
+        let effort = &tree.effort;
+        if effort.deepest() > OUTSIDE + MAX_DEPTH || effort.is_beyond(fed) || tree.len() > SMALL_TREE + fed {
             return None;
         }
     }

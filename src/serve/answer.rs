@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use chrono::SubsecRound;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -269,7 +270,8 @@ fn is_refused(asked: &HeaderMap, tag: &str, modified: Time) -> bool {
     }
     let since = asked.get(header::IF_UNMODIFIED_SINCE).and_then(|value| value.to_str().ok());
     let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
-    since.is_some_and(|since| Time::from(since) < modified)
+    // No date of ours lies in the future, whatever the clock was when it was made.
+    since.is_some_and(|since| Time::from(since) < modified.min(SystemTime::now().into()).trunc_subsecs(0))
 }
 
 /// Is this the tag in any of its codings?

@@ -94,6 +94,30 @@ fn hostile_documents_cost_linear_time() {
                 many("<p>x", size)
             )),
         ),
+        ("formatting that is adopted", description(many("<b><i><div></b>", size))),
+        ("formatting around blocks", description(many(&format!("<b>{}</b>", "<div>".repeat(12)), size))),
+        (
+            "attributes in every paragraph",
+            description(format!(
+                "<p><b {}>{}",
+                (0..500).map(|n| format!("a{n} ")).collect::<String>(),
+                many("<p>x", size)
+            )),
+        ),
+        (
+            "attributes that are compared",
+            description(format!(
+                "{}{}",
+                (0..250)
+                    .map(|n| format!("<b id={n} {}>", (0..100).map(|n| format!("a{n} ")).collect::<String>()))
+                    .collect::<String>(),
+                many("<b></b>", size)
+            )),
+        ),
+        (
+            "attributes of an end tag",
+            description(format!("</p {}>", (0..150_000).map(|n| format!("a{n} ")).collect::<String>())),
+        ),
         ("quotes that are names", description(format!("<i =\">{}", many("<div>", size)))),
         ("quotes in values", description(format!("<a b=c=\">{}", many("<div>", size)))),
         ("html behind a comment", description(format!("<!--<x a=\"-->{}", many("<div>", size)))),

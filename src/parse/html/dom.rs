@@ -1,7 +1,7 @@
 //! The tree of an HTML document, built only as far as it is sane.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use dom_query::{Document, NodeId};
@@ -9,13 +9,13 @@ use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, ParseOpts, QualName};
 
+use super::bounds::Effort;
 use super::tags;
 use crate::parse::article::NotAnArticle;
 
 /// Builds the tree of a document, by the rules of browsers.
 ///
-/// The builder's work grows with the square of the depth, and open formatting elements are repeated in every paragraph:
-/// the text is fed in pieces, and given up as soon as the tree is too deep or much larger than what was fed.
+/// The text is fed in pieces, and given up as soon as the tree is too deep, or costs much more than what was fed.
 pub(super) fn build(html: &str, max_depth: usize) -> Result<Document, NotAnArticle> {
     if tags::is_overloaded(html) {
         return Err(NotAnArticle::Markup("a tag holds hundreds of attributes"));
@@ -34,10 +34,10 @@ pub(super) fn build(html: &str, max_depth: usize) -> Result<Document, NotAnArtic
         fed += piece.len();
         rest = after;
         let watched = &parser.tokenizer.sink.sink;
-        if watched.deepest.get() > max_depth {
+        if watched.effort.deepest() > max_depth {
             return Err(NotAnArticle::TooDeep(max_depth));
         }
-        if watched.document.tree.len() > SMALL_TREE + fed {
+        if watched.document.tree.len() > SMALL_TREE + fed || watched.effort.is_beyond(fed) {
             return Err(NotAnArticle::Markup("hundreds of formatting tags are never closed"));
         }
     }
@@ -50,21 +50,38 @@ const PIECE: usize = 4_096;
 /// Nodes that every tree may have.
 const SMALL_TREE: usize = 10_000;
 
-/// A tree in the making that knows how deep it is, contents of templates and misplaced children of tables included.
+/// A tree in the making that knows what it costs, contents of templates and misplaced children of tables included.
 #[derive(Default)]
 struct Watched {
     document: Document,
-    /// Levels above every element. Only looked up, so that its order does not matter.
-    depths: RefCell<HashMap<NodeId, usize>>,
-    deepest: Cell<usize>,
+    effort: Effort,
+    /// How many attributes elements have, where they have any.
+    attributes: RefCell<HashMap<NodeId, usize>>,
+    /// Contents of a template -> the template.
+    templates: RefCell<HashMap<NodeId, NodeId>>,
 }
 
 impl Watched {
-    fn set_below(&self, parent: &NodeId, child: NodeId) {
-        let mut depths = self.depths.borrow_mut();
-        let depth = depths.get(parent).copied().unwrap_or_default() + 1;
-        depths.insert(child, depth);
-        self.deepest.set(self.deepest.get().max(depth));
+    /// A node has been put in its place.
+    fn is_placed(&self, node: NodeId) {
+        let (attributes, templates) = (self.attributes.borrow(), self.templates.borrow());
+        let of = |node: &NodeId| attributes.get(node).copied().unwrap_or_default();
+        let (mut levels, mut weight, mut below) = (0, of(&node), node);
+        loop {
+            for above in self.document.tree.ancestor_ids_of_it(&below, None) {
+                (levels, weight, below) = (levels + 1, weight + of(&above), above);
+            }
+            let Some(template) = templates.get(&below) else { break };
+            (levels, weight, below) = (levels + 1, weight + of(template), *template);
+        }
+        self.effort.note(levels, weight);
+    }
+}
+
+fn node_of(child: &NodeOrText<NodeId>) -> Option<NodeId> {
+    match child {
+        NodeOrText::AppendNode(node) => Some(*node),
+        NodeOrText::AppendText(_) => None,
     }
 }
 
@@ -89,7 +106,12 @@ impl TreeSink for Watched {
     }
 
     fn create_element(&self, name: QualName, attributes: Vec<Attribute>, flags: ElementFlags) -> NodeId {
-        self.document.create_element(name, attributes, flags)
+        let count = attributes.len();
+        let element = self.document.create_element(name, attributes, flags);
+        if count > 0 {
+            self.attributes.borrow_mut().insert(element, count);
+        }
+        element
     }
 
     fn create_comment(&self, text: StrTendril) -> NodeId {
@@ -101,18 +123,15 @@ impl TreeSink for Watched {
     }
 
     fn append(&self, parent: &NodeId, child: NodeOrText<NodeId>) {
-        if let NodeOrText::AppendNode(node) = &child {
-            self.set_below(parent, *node);
-        }
+        let placed = node_of(&child);
         self.document.append(parent, child);
+        placed.into_iter().for_each(|node| self.is_placed(node));
     }
 
     fn append_before_sibling(&self, sibling: &NodeId, child: NodeOrText<NodeId>) {
-        let parent = self.document.tree.parent_of(sibling).map(|parent| parent.id);
-        if let (NodeOrText::AppendNode(node), Some(parent)) = (&child, parent) {
-            self.set_below(&parent, *node);
-        }
+        let placed = node_of(&child);
         self.document.append_before_sibling(sibling, child);
+        placed.into_iter().for_each(|node| self.is_placed(node));
     }
 
     fn append_based_on_parent_node(&self, element: &NodeId, previous: &NodeId, child: NodeOrText<NodeId>) {
@@ -128,7 +147,7 @@ impl TreeSink for Watched {
 
     fn get_template_contents(&self, target: &NodeId) -> NodeId {
         let contents = self.document.get_template_contents(target);
-        self.set_below(target, contents);
+        self.templates.borrow_mut().insert(contents, *target);
         contents
     }
 

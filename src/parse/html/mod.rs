@@ -2,7 +2,7 @@
 //!
 //! The body is `<article>`, else `<main>`, else `<body>` without the page's furniture; `normalize` sanitizes it.
 
-pub(crate) mod attributes;
+pub(crate) mod bounds;
 mod dom;
 mod linked_data;
 pub mod main_text;

@@ -1,6 +1,6 @@
 //! The tags of an HTML text, one after the other, without a tree: for questions that need none.
 
-use super::attributes;
+use super::bounds;
 
 /// One start tag.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(in crate::parse) fn each<'a>(html: &'a str, seen: &mut impl FnMut(Tag<'a>)) 
 pub(super) fn is_overloaded(html: &str) -> bool {
     tags(html).any(|tag| tag.attributes.len() > MAX_ATTRIBUTES && tag.attributes().nth(MAX_ATTRIBUTES).is_some())
         // Scripts hold more that looks like it.
-        || attributes::is_overloaded(html, 10 * MAX_ATTRIBUTES)
+        || bounds::is_overloaded(html, 10 * MAX_ATTRIBUTES)
 }
 
 /// The charset that a page declares in its first kilobytes: `<meta charset>`, or what stands in for a header.

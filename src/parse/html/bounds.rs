@@ -1,6 +1,39 @@
-//! Floods of attributes, found before a tree builder sees them: it compares those of one tag all with each other.
+//! What building the tree of an HTML text may cost. A builder compares the attributes of one tag all with each other, walks
+//! up the open elements for many a tag, compares formatting with all that is open, and repeats that in every paragraph: by
+//! itself its work, and the tree, grow with the square of hostile text.
+
+use std::cell::Cell;
 
 use memchr::{memchr, memchr_iter};
+
+/// Elements that are put into a tree, with all that is above them.
+#[derive(Debug, Default)]
+pub struct Effort {
+    deepest: Cell<usize>,
+    spent: Cell<usize>,
+}
+
+impl Effort {
+    /// What every text may take, and so much more for each of its bytes: the deepest articles take a tenth of it.
+    const FREE: usize = 1 << 20;
+    const FOR_A_BYTE: usize = 64;
+
+    /// An element is put in its place: so many levels are above it. `attributes`: theirs, and its own.
+    pub fn note(&self, levels: usize, attributes: usize) {
+        self.deepest.set(self.deepest.get().max(levels));
+        self.spent.set(self.spent.get().saturating_add(1 + levels + attributes));
+    }
+
+    /// The most levels above an element.
+    pub fn deepest(&self) -> usize {
+        self.deepest.get()
+    }
+
+    /// Is it out of proportion to so many bytes?
+    pub fn is_beyond(&self, bytes: usize) -> bool {
+        self.spent.get() > Effort::FREE + Effort::FOR_A_BYTE * bytes
+    }
+}
 
 /// So many times the length of the text is read at most.
 const AGAIN: usize = 8;
@@ -18,7 +51,9 @@ pub fn is_overloaded(html: &str, most: usize) -> bool {
     }
     let mut budget = AGAIN * bytes.len();
     for at in memchr_iter(b'<', bytes) {
+        // End tags are read likewise, though what they state is forgotten.
         let tag = &bytes[at + 1..];
+        let tag = tag.strip_prefix(b"/").unwrap_or(tag);
         if !tag.first().is_some_and(u8::is_ascii_alphabetic) {
             continue;
         }
@@ -91,6 +126,7 @@ mod tests {
         let flood: String = (0..200).map(|at| format!(" a{at}")).collect();
         for before in ["", "<i =\">", "<!--<x a=\"--><p>", "<!--><p>", "<title><x a=\"</title>", "<a b=c=\">"] {
             assert!(is_overloaded(&format!("{before}<i{flood}>"), 100), "{before}");
+            assert!(is_overloaded(&format!("{before}</i{flood}>"), 100), "{before}");
             assert!(!is_overloaded(&format!("{before}<i{flood}>"), 1000), "{before}");
         }
         let many = "<p class=\"a\">x</p>".repeat(1000) + "<a href='x' title='a > b'>y</a>";
