@@ -143,10 +143,8 @@ fn compare(
 ) -> Result<(), Failure> {
     let mut ratios = Vec::new();
     for _ in 0..rounds {
-        let (ours, report) = (cycle()?, origin.report()?);
-        if report.asked != feeds || report.conditional != feeds {
-            return Err(format!("a request was missing or not conditional: {}", conditional(&report)).into());
-        }
+        let ours = cycle()?;
+        let report = all_conditional(origin)?;
         let theirs = discard(feeds, &origin.ports())?.cpu;
         origin.report()?;
         let each = |cpu: f64| cpu * 1e6 / feeds as f64;
@@ -161,6 +159,15 @@ fn compare(
     }
     println!("all 304, {feeds} feeds, {who}: median ratio {:.2} (at most 1.5)", median(ratios));
     Ok(())
+}
+
+/// What was asked in a cycle in which every feed is to be asked once, and conditionally.
+fn all_conditional(origin: &mut Origin) -> Result<Report, Failure> {
+    let report = origin.report()?;
+    if report.asked != origin.feeds() || report.conditional != origin.feeds() {
+        return Err(format!("a request was missing or not conditional: {}", conditional(&report)).into());
+    }
+    Ok(report)
 }
 
 fn conditional(report: &Report) -> String {
@@ -209,13 +216,10 @@ impl Cycle {
 
     /// Ask them all once; microseconds of CPU a feed.
     fn each(&mut self) -> Result<f64, Failure> {
-        let (ours, report) = (self.desk.update()?, self.origin.report()?);
-        let feeds = self.origin.feeds();
-        if report.asked != feeds || report.conditional != feeds {
-            return Err(format!("a request was missing or not conditional: {}", conditional(&report)).into());
-        }
+        let ours = self.desk.update()?;
+        all_conditional(&mut self.origin)?;
         self.peak = self.peak.max(ours.peak);
-        Ok(ours.cpu * 1e6 / feeds as f64)
+        Ok(ours.cpu * 1e6 / self.origin.feeds() as f64)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Failed, Place, print, print_json};
 use crate::config::Settings;
 use crate::config::settings::without_secrets;
 use crate::daemon::rules::{self, RuleRow};
+use crate::daemon::status::with_status;
 use crate::daemon::{Newsdesk, control};
 use crate::model::Time;
 use crate::schedule::{Health, health, rhythm};
@@ -228,15 +229,14 @@ fn table(report: &Report, now: Time) -> String {
 /// What the last try brought, with its status; what is silent, when the next one is and why, and what to change.
 fn outcome(row: &Row) -> String {
     let stage = row.stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
-    let status = row.http_status.map(|status| status.to_string()).filter(|status| !row.outcome.contains(status));
-    let status = status.map(|status| format!("{status}, ")).unwrap_or_default();
+    let outcome = with_status(row.http_status, row.outcome.clone());
     let why = Some(&row.why).filter(|why| !why.is_empty()).map(|why| format!("next: {why}"));
     // The reason of a next poll that is rare says it, too.
     let push = row.push.clone().filter(|push| !row.why.contains(push));
     let further = [row.quiet.clone(), row.cut.clone(), why, push, row.advice.clone(), row.full_text.clone()]
         .into_iter()
         .flatten();
-    further.fold(format!("{stage}{status}{}", row.outcome), |told, more| format!("{told}; {more}"))
+    further.fold(format!("{stage}{outcome}"), |told, more| format!("{told}; {more}"))
 }
 
 fn span(span: chrono::TimeDelta) -> String {

@@ -257,7 +257,7 @@ pub fn without_secrets(url: &Url) -> String {
 /// Is something of that name a secret? Parameters and header fields are told by their words: `torrent_pass` and `authkey`
 /// are secrets, `author` and `keyword` are none.
 pub fn is_secret_word(name: &str) -> bool {
-    const WORDS: [&str; 8] = ["authorization", "sig", "pwd", "cookie", "jwt", "passkey", "passcode", "passphrase"];
+    const WORDS: [&str; 7] = ["authorization", "sig", "pwd", "cookie", "jwt", "passcode", "passphrase"];
     const PARTS: [&str; 6] = ["token", "secret", "passw", "signature", "credential", "apikey"];
     let name = name.to_lowercase();
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {

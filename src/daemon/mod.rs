@@ -29,7 +29,7 @@ mod retire;
 pub mod rules;
 mod run;
 pub mod search;
-mod status;
+pub mod status;
 mod stories;
 pub mod withdraw;
 mod work;

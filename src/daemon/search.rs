@@ -133,15 +133,10 @@ pub async fn discover(
     let mut pace = Pace { interval: settings.host_interval, last: HashMap::new() };
     // Of the first one that was named and is down: worth more than that no other was found.
     let mut passed_over = None;
+    // Hosts that said 429.
     let mut patient = BTreeSet::new();
     loop {
         let asked = found.ask(page).clone();
-        if patient.contains(&queue::bucket(&asked)) {
-            if found.pass_over(wall()) != Step::Next {
-                return Err(passed_over.unwrap_or_else(|| NoFeed.into()));
-            }
-            continue;
-        }
         let mut way = Way::to(&asked);
         let answer = loop {
             pace.wait_for(way.url()).await;
@@ -167,25 +162,28 @@ pub async fn discover(
                     (Err(cause), _) => (found.failed(page, Failure::NotAFeed, wall()), cause.into()),
                 }
             }
-            // A host that asks for patience is asked nothing else.
-            Err(cause) if cause.kind() == Failure::TooMany => {
-                patient.insert(queue::bucket(&cause.url));
-                (found.failed(page, Failure::TooMany, wall()), DiscoverError::from(cause))
-            }
-            Err(cause) => (found.failed(page, cause.kind(), wall()), DiscoverError::from(cause)),
-        };
-        match step {
-            Step::Next => {}
-            Step::InVain => return Err(passed_over.unwrap_or_else(|| NoFeed.into())),
-            // The daemon would come back to it; whoever waits here is better served by the next one.
-            Step::Failure if found.is_searching(page) => {
-                let first = passed_over.take().unwrap_or(cause);
-                if found.pass_over(wall()) != Step::Next {
-                    return Err(first);
+            Err(cause) => {
+                if cause.kind() == Failure::TooMany {
+                    patient.insert(queue::bucket(&cause.url));
                 }
-                passed_over = Some(first);
+                (found.failed(page, cause.kind(), wall()), DiscoverError::from(cause))
             }
-            Step::Failure => return Err(cause),
+        };
+        let mut further = match step {
+            Step::Failure if !found.is_searching(page) => return Err(cause),
+            // The daemon would come back to it; whoever waits here is better served by the next one.
+            Step::Failure => {
+                passed_over.get_or_insert(cause);
+                found.pass_over(wall())
+            }
+            step => step,
+        };
+        // A host that asks for patience is asked nothing else.
+        while further == Step::Next && patient.contains(&queue::bucket(found.ask(page))) {
+            further = found.pass_over(wall());
+        }
+        if further != Step::Next {
+            return Err(passed_over.unwrap_or_else(|| NoFeed.into()));
         }
     }
 }

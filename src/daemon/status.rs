@@ -100,12 +100,14 @@ impl Newsdesk {
             last_try: row.state.last_try,
             outcome: match &row.state.trouble {
                 // An error text may name an address: of a private source only the step is said.
-                Some(trouble) if private => with_status(row, format!("the step that failed: {}", trouble.stage)),
+                Some(trouble) if private => {
+                    with_status(row.state.http_status, format!("the step that failed: {}", trouble.stage))
+                }
                 Some(trouble) => {
                     let words = self.public_words(&row.name, &row.state.outcome);
-                    format!("{}: {}", trouble.stage, with_status(row, words))
+                    format!("{}: {}", trouble.stage, with_status(row.state.http_status, words))
                 }
-                None => with_status(row, self.public_words(&row.name, &row.state.outcome)),
+                None => with_status(row.state.http_status, self.public_words(&row.name, &row.state.outcome)),
             },
             silence: (*health == Health::Quiet).then(|| health::silence(&activity.moments, now)).flatten(),
             failures: row.state.poll.failures,
@@ -167,9 +169,9 @@ impl Newsdesk {
     }
 }
 
-/// The words after what the server answered, where they do not say it themselves.
-fn with_status(row: &SourceRow, words: String) -> String {
-    match row.state.http_status.map(|status| status.to_string()) {
+/// "304, nothing new": the words after the HTTP status of the last answer, where they do not say it themselves.
+pub fn with_status(status: Option<u16>, words: String) -> String {
+    match status.map(|status| status.to_string()) {
         Some(status) if !words.contains(&status) => format!("{status}, {words}"),
         _ => words,
     }

@@ -42,6 +42,7 @@ impl Node {
 #[derive(Debug)]
 pub struct Tree {
     nodes: RefCell<Vec<Node>>,
+    /// What it took so far.
     pub effort: Effort,
     /// Of what is no element.
     nameless: QualName,
@@ -93,7 +94,7 @@ impl Tree {
     }
 
     /// A node has been put in its place.
-    fn is_placed(&self, nodes: &[Node], id: usize) {
+    fn placed(&self, nodes: &[Node], id: usize) {
         let Data::Element { attributes, .. } = &nodes[id].data else { return };
         let (mut levels, mut weight) = (0, attributes.len());
         let mut above = nodes[id].parent;
@@ -143,7 +144,7 @@ impl Tree {
             None => nodes[parent].first_child = Some(id),
         }
         nodes[parent].last_child = Some(id);
-        self.is_placed(nodes, id);
+        self.placed(nodes, id);
     }
 
     /// Add to a text that stands there already. `Err`: there is none.
@@ -260,7 +261,7 @@ impl TreeSink for Tree {
             (None, Some(parent)) => nodes[parent].first_child = Some(id),
             (None, None) => {}
         }
-        self.is_placed(&nodes, id);
+        self.placed(&nodes, id);
     }
 
     fn add_attrs_if_missing(&self, _: &usize, _: Vec<Attribute>) {

@@ -12,14 +12,14 @@ mod regular;
 #[cfg(test)]
 mod tests;
 
-use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::tendril::TendrilSink;
 use html5ever::tokenizer::TokenizerOpts;
 use html5ever::tree_builder::TreeBuilderOpts;
 use html5ever::{ParseOpts, QualName, local_name, ns};
 use url::Url;
 
 use super::html_tree::{Data, Node, Tree};
-use crate::parse::html::bounds::is_overloaded;
+use crate::parse::html::bounds;
 use crate::swar::{self, Eight};
 use policy::{Attribute, Fate, Policy};
 
@@ -29,9 +29,6 @@ const MAX_DEPTH: usize = 256;
 const OUTSIDE: usize = 1;
 /// Attributes of one element.
 const MAX_ATTRIBUTES: usize = 512;
-/// Bytes fed between two looks at the tree, and nodes that every tree may have.
-const PIECE: usize = 2 * 1024;
-const SMALL_TREE: usize = 10_000;
 
 /// Safe HTML. `None`: elements are too deep inside each other, one has too many attributes, or formatting is never closed.
 pub fn sanitize(markup: &str, base: Option<&Url>) -> Option<String> {
@@ -48,7 +45,7 @@ pub fn sanitize(markup: &str, base: Option<&Url>) -> Option<String> {
 
 /// Fed in pieces and given up as soon as the tree is too deep, or costs much more than what was fed.
 fn by_tree(markup: &str, policy: &Policy<'_>) -> Option<String> {
-    if is_overloaded(markup, MAX_ATTRIBUTES) {
+    if bounds::is_overloaded(markup, MAX_ATTRIBUTES) {
         return None;
     }
     let opts = ParseOpts {
@@ -57,17 +54,11 @@ fn by_tree(markup: &str, policy: &Policy<'_>) -> Option<String> {
     };
     let context = QualName::new(None, ns!(html), local_name!("body"));
     let mut parser = html5ever::parse_fragment(Tree::default(), opts, context, Vec::new(), false);
-    let mut rest = markup;
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE));
-        parser.process(StrTendril::from_slice(piece));
-        rest = after;
-        let (tree, fed) = (&parser.tokenizer.sink.sink, markup.len() - rest.len());
-        let effort = &tree.effort;
-        if effort.deepest() > OUTSIDE + MAX_DEPTH || effort.is_beyond(fed) || tree.len() > SMALL_TREE + fed {
-            return None;
-        }
-    }
+    bounds::feed(&mut parser, markup, |tree, fed| {
+        let too_deep = tree.effort.deepest() > OUTSIDE + MAX_DEPTH;
+        if too_deep || tree.effort.is_beyond(fed, tree.len()) { Err(()) } else { Ok(()) }
+    })
+    .ok()?;
     let nodes = parser.finish().into_nodes();
     Some(Writer { nodes: &nodes, policy, open: Vec::new(), out: String::with_capacity(markup.len()) }.write())
 }

@@ -28,8 +28,8 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Sources that were refreshed and wait for their pages.
-    pub fn held(&self) -> HashSet<String> {
-        self.held.values().map(|refreshing| refreshing.source.name.clone()).collect()
+    pub fn held(&self) -> HashSet<&str> {
+        self.held.values().map(|refreshing| refreshing.source.name.as_str()).collect()
     }
 }
 

@@ -4,7 +4,29 @@
 
 use std::cell::Cell;
 
+use html5ever::Parser;
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::tree_builder::TreeSink;
 use memchr::{memchr, memchr_iter};
+
+/// Bytes fed between two looks at the tree.
+const PIECE: usize = 2 * 1024;
+
+/// Feed a parser in pieces. `look` is given the sink and how many bytes it has got so far; what it refuses ends it.
+pub fn feed<Sink: TreeSink, E>(
+    parser: &mut Parser<Sink>,
+    html: &str,
+    mut look: impl FnMut(&Sink, usize) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut rest = html;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE));
+        parser.process(StrTendril::from_slice(piece));
+        rest = after;
+        look(&parser.tokenizer.sink.sink, html.len() - rest.len())?;
+    }
+    Ok(())
+}
 
 /// Elements that are put into a tree, with all that is above them.
 #[derive(Debug, Default)]
@@ -17,6 +39,8 @@ impl Effort {
     /// What every text may take, and so much more for each of its bytes: the deepest articles take a tenth of it.
     const FREE: usize = 1 << 20;
     const FOR_A_BYTE: usize = 64;
+    /// Nodes that every tree may have, besides one for each byte.
+    const NODES: usize = 10_000;
 
     /// An element is put in its place: so many levels are above it. `attributes`: theirs, and its own.
     pub fn note(&self, levels: usize, attributes: usize) {
@@ -29,9 +53,9 @@ impl Effort {
         self.deepest.get()
     }
 
-    /// Is it out of proportion to so many bytes?
-    pub fn is_beyond(&self, bytes: usize) -> bool {
-        self.spent.get() > Effort::FREE + Effort::FOR_A_BYTE * bytes
+    /// Is it out of proportion to so many bytes, or a tree of so many `nodes`?
+    pub fn is_beyond(&self, bytes: usize, nodes: usize) -> bool {
+        self.spent.get() > Effort::FREE + Effort::FOR_A_BYTE * bytes || nodes > Effort::NODES + bytes
     }
 }
 

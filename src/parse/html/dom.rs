@@ -9,7 +9,7 @@ use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, ParseOpts, QualName};
 
-use super::bounds::Effort;
+use super::bounds::{self, Effort};
 use super::tags;
 use crate::parse::article::NotAnArticle;
 
@@ -22,33 +22,17 @@ pub(super) fn build(html: &str, max_depth: usize) -> Result<Document, NotAnArtic
     }
     let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
     let mut parser = html5ever::parse_document(Watched::default(), ParseOpts { tree_builder, ..ParseOpts::default() });
-    let mut rest = html;
-    let mut fed = 0;
-    while !rest.is_empty() {
-        let mut end = rest.len().min(PIECE);
-        while !rest.is_char_boundary(end) {
-            end += 1;
-        }
-        let (piece, after) = rest.split_at(end);
-        parser.process(StrTendril::from_slice(piece));
-        fed += piece.len();
-        rest = after;
-        let watched = &parser.tokenizer.sink.sink;
+    bounds::feed(&mut parser, html, |watched, fed| {
         if watched.effort.deepest() > max_depth {
             return Err(NotAnArticle::TooDeep(max_depth));
         }
-        if watched.document.tree.len() > SMALL_TREE + fed || watched.effort.is_beyond(fed) {
+        if watched.effort.is_beyond(fed, watched.document.tree.len()) {
             return Err(NotAnArticle::Markup("hundreds of formatting tags are never closed"));
         }
-    }
+        Ok(())
+    })?;
     Ok(parser.finish())
 }
-
-/// Bytes fed between two looks at the tree.
-const PIECE: usize = 4_096;
-
-/// Nodes that every tree may have.
-const SMALL_TREE: usize = 10_000;
 
 /// A tree in the making that knows what it costs, contents of templates and misplaced children of tables included.
 #[derive(Default)]
@@ -63,7 +47,7 @@ struct Watched {
 
 impl Watched {
     /// A node has been put in its place.
-    fn is_placed(&self, node: NodeId) {
+    fn placed(&self, node: NodeId) {
         let (attributes, templates) = (self.attributes.borrow(), self.templates.borrow());
         let of = |node: &NodeId| attributes.get(node).copied().unwrap_or_default();
         let (mut levels, mut weight, mut below) = (0, of(&node), node);
@@ -125,13 +109,13 @@ impl TreeSink for Watched {
     fn append(&self, parent: &NodeId, child: NodeOrText<NodeId>) {
         let placed = node_of(&child);
         self.document.append(parent, child);
-        placed.into_iter().for_each(|node| self.is_placed(node));
+        placed.into_iter().for_each(|node| self.placed(node));
     }
 
     fn append_before_sibling(&self, sibling: &NodeId, child: NodeOrText<NodeId>) {
         let placed = node_of(&child);
         self.document.append_before_sibling(sibling, child);
-        placed.into_iter().for_each(|node| self.is_placed(node));
+        placed.into_iter().for_each(|node| self.placed(node));
     }
 
     fn append_based_on_parent_node(&self, element: &NodeId, previous: &NodeId, child: NodeOrText<NodeId>) {
