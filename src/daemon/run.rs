@@ -1,36 +1,34 @@
 //! The loop: due sources start, finished ones are written down, what changed is published, wishes are answered.
 
 mod appointments;
+mod finishing;
 mod folders;
 mod publishing;
 mod pushes;
 mod reading;
 mod reloading;
+mod starting;
 mod telling;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::{now, wall};
 use super::control::{Ask, SourceReport, UpdateReport};
 use super::dirty::Dirty;
-use super::polls::{Polls, Start};
+use super::polls::Polls;
 use super::push::Pushed;
-use super::refresh::{Asks, Done, Refreshing, Wish, asked_next};
+use super::refresh::{Refreshing, Wish};
 use super::work::on_disk;
-use super::{LastRun, Newsdesk, STATES_AT_ONCE, StartError, full_text, reload};
-use crate::config::settings::{Place, Source};
-use crate::fetch::folder::{FolderChanged, Watcher};
+use super::{LastRun, Newsdesk, StartError, reload};
+use crate::fetch::folder::Watcher;
 use crate::model::Time;
-use crate::schedule;
-use crate::store::{SourceState, StoreError};
 use appointments::Appointments;
 use folders::{FolderState, watch_folders};
 use publishing::{Publishing, published};
@@ -42,8 +40,6 @@ use waiting::Waiting;
 const TICK: Duration = Duration::from_secs(300);
 /// The wall clock may jump: look at it at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// So many refreshes that have finished are taken at once, before anything else is looked at.
-const MOST_TOGETHER: usize = 64;
 /// What is under way when the word to stop comes gets this long; what it brought is published then, within ten seconds
 /// of the word in all.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -266,239 +262,6 @@ impl Loop {
             unmirrored: None,
             newsdesk,
         }
-    }
-
-    /// Every source waits for its own time; folders are scanned at once, since they may have changed meanwhile.
-    async fn schedule_all(&mut self) -> Result<(), StoreError> {
-        self.settles = self.newsdesk.store.next_settling().await?;
-        self.remember_what_hosts_taught().await?;
-        let now = now();
-        let newsdesk = self.newsdesk.clone();
-        for sources in newsdesk.settings.sources.chunks(STATES_AT_ONCE) {
-            for (source, state) in sources.iter().zip(newsdesk.states_of(sources)?) {
-                if let Some(trouble) = &state.trouble {
-                    self.failing.insert(source.name.clone(), trouble.stage.clone());
-                }
-                self.schedule(source, Some(&state), now);
-                if source.full_text {
-                    self.look_for_pages(source, None);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn remember_what_hosts_taught(&mut self) -> Result<(), StoreError> {
-        let taught = self.newsdesk.store.meta(HOSTS).await?.unwrap_or_default();
-        self.polls.teach(&taught, now());
-        Ok(())
-    }
-
-    fn schedule(&mut self, source: &Source, state: Option<&SourceState>, now: Time) {
-        match &source.place {
-            Place::Folder(_) => self.start_folder(&source.name, None),
-            Place::Feed(_) => {
-                let asks = state.and_then(|state| asked_next(source, state)).unwrap_or(Asks::Configured);
-                self.polls.asks(&source.name, &asks);
-                let known = state.and_then(|state| Some((state.next_poll?, state.last_try)));
-                let (cadence, bounds) = reloading::pace(&self.newsdesk, source);
-                let paced_by = state.and_then(|state| state.poll.paced_by);
-                if let Some((_, Some(_))) = known
-                    && paced_by.is_some_and(|print| print != cadence.print(bounds))
-                {
-                    return self.schedule_anew(&source.name, state, now);
-                }
-                let due = match known {
-                    Some((next, last_try)) => schedule::resume(next, last_try, now),
-                    None => schedule::first_poll(&source.name, now).at,
-                };
-                let due = state.map_or(due, |state| self.due_without_pushes(source, state, due, now));
-                self.push(source, due);
-            }
-        }
-    }
-
-    fn push(&mut self, source: &Source, due: Time) {
-        match &source.place {
-            Place::Feed(_) => self.polls.push(&source.name, source.bucket.clone(), due),
-            Place::Folder(_) => self.appointments.scan(&source.name, due),
-        }
-    }
-
-    /// Start whatever may start now.
-    fn start_due(&mut self) {
-        while let Some(name) = self.appointments.due_folder(now()) {
-            self.start_folder(&name, None);
-        }
-        while self.start_polls() {}
-        if self.publication_due().is_some_and(|due| due <= Instant::now()) {
-            self.start_publication();
-        }
-    }
-
-    /// The polls that may start now. `true`: some went to the hosts that they ask instead, which may be ready.
-    fn start_polls(&mut self) -> bool {
-        // A second between two requests is a whole one.
-        let (now, clock) = (wall(), Instant::now());
-        let mut starting = Vec::new();
-        while let Some(Start { source, host_refused, mut ways }) =
-            self.polls.start(now, clock, |source| self.failing.contains_key(source))
-        {
-            if let Some(row) = full_text::row_of(&source) {
-                self.start_pages(&source, row, ways);
-                continue;
-            }
-            let Some(source) = self.newsdesk.source(&source).cloned() else { continue };
-            if self.waits_for_push(&source) {
-                continue;
-            }
-            starting.push((source, Wish { host_refused, way: ways.pop(), ..Wish::default() }));
-        }
-        self.ask_at_once(starting)
-    }
-
-    /// Polls that start together have their states read together.
-    fn ask_at_once(&mut self, mut starting: Vec<(Arc<Source>, Wish)>) -> bool {
-        // Where that fails each asks for its own, and says why it cannot have it.
-        if let Ok(states) = self.newsdesk.states_of(starting.iter().map(|(source, _)| source)) {
-            starting.iter_mut().zip(states).for_each(|((_, wish), state)| wish.state = Some(Box::new(state)));
-        }
-        let mut elsewhere = false;
-        for (source, wish) in starting {
-            // An update without a daemon learns only now which of them have moved, or were found on a page: they wait for
-            // the host that they ask.
-            let asks = wish.state.as_ref().filter(|_| wish.way.is_none()).and_then(|state| asked_next(&source, state));
-            if asks.is_some_and(|asks| self.polls.asks(&source.name, &asks)) {
-                self.polls.finished(&source.name, None, wall());
-                self.push(&source, now());
-                self.answer_if_parked(&source.name);
-                elsewhere = true;
-                continue;
-            }
-            self.spawn(source, None, wish, Duration::ZERO);
-        }
-        elsewhere
-    }
-
-    fn spawn(&mut self, source: Arc<Source>, change: Option<FolderChanged>, wish: Wish, wait: Duration) {
-        let (newsdesk, name) = (self.newsdesk.clone(), source.name.clone());
-        let task = self.running.spawn(async move {
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
-            let begun = Instant::now();
-            // Boxed: the task itself is moved several times before it runs.
-            let refreshing = Box::pin(newsdesk.refresh(source, change, wish)).await;
-            newsdesk.numbers.refreshes.note(begun.elapsed());
-            refreshing
-        });
-        self.tasks
-            .insert(task.id(), Task { source: name, generation: self.reload.generation, abort: task, pushed: false });
-    }
-
-    /// This one, and those that have finished with it: writes share a commit.
-    async fn finished_together(&mut self, first: Result<(Id, Refreshing), JoinError>) {
-        self.finished(first);
-        // The others have been told, too, and have only to come to their end.
-        tokio::task::yield_now().await;
-        for _ in 1..MOST_TOGETHER {
-            let Some(next) = self.running.try_join_next_with_id() else { return };
-            self.finished(next);
-        }
-    }
-
-    fn finished(&mut self, finished: Result<(Id, Refreshing), JoinError>) {
-        let (task, mut refreshing) = match finished {
-            Ok(finished) => finished,
-            Err(panicked) => return self.panicked(&panicked),
-        };
-        // One that was let go may still have come to its end: its source is no more.
-        let Some(task) = self.tasks.remove(&task) else { return };
-        if let Some(source) = self.newsdesk.source(&task.source) {
-            refreshing.source = source.clone();
-        }
-        let now = now();
-        if task.generation < self.reload.generation && refreshing.result.as_ref().is_ok_and(Done::stored) {
-            self.reload.misplaced.get_or_insert_with(Instant::now);
-        }
-        let source = refreshing.source.clone();
-        let outpaced = task.generation < self.reload.generation;
-        if task.pushed {
-            self.push_finished(&refreshing);
-            if outpaced && !self.is_waited_for(&source.name) {
-                self.keep_pace(&source, now);
-            }
-            return self.start_pushes();
-        }
-        if self.polls.finished(&source.name, refreshing.refused.as_ref(), wall()) {
-            self.remember_hosts();
-            self.answer_parked();
-        }
-        if let Some(way) = refreshing.way.take() {
-            self.polls.go_on(&source.name, vec![way], wall());
-            self.start_pushes();
-            return self.answer_if_parked(&source.name);
-        }
-        if let Some(asks) = &refreshing.asks {
-            self.polls.asks(&source.name, asks);
-        }
-        self.push(&source, refreshing.next.at.max(now));
-        self.start_pushes();
-        if refreshing.searching {
-            // The search may go on with a host that is to be left alone.
-            return self.answer_parked();
-        }
-        if outpaced {
-            self.keep_pace(&source, now);
-        }
-        let failed = self.failing.contains_key(&source.name);
-        self.note(&refreshing);
-        self.dirty.troubles |= failed != self.failing.contains_key(&source.name);
-        if let Ok(done) = &refreshing.result {
-            if matches!(source.place, Place::Folder(_)) && !done.applied.sections.is_empty() {
-                self.dirty.urgent = true;
-            }
-            self.dirty.add(&source, &done.applied);
-            self.settles = self.settles.into_iter().chain(done.applied.settles).min();
-            if !done.applied.withdrawn.is_empty() {
-                self.tombstones_follow();
-            }
-        }
-        if let Place::Folder(_) = &source.place {
-            self.folder_finished(&source.name, refreshing.again);
-        }
-        let is_feed = matches!(source.place, Place::Feed(_));
-        if source.full_text && is_feed && refreshing.result.is_ok() {
-            return self.look_for_pages(&source, Some(refreshing));
-        }
-        self.answer_waiting(&refreshing);
-    }
-
-    /// What hosts have taught is not to be learned again after a restart.
-    fn remember_hosts(&mut self) {
-        let Some(json) = self.polls.taught() else { return };
-        let store = self.newsdesk.store.clone();
-        self.aside.spawn(async move {
-            if let Err(cause) = store.set_meta(HOSTS, json).await {
-                tracing::error!(stage = "store", "{}", super::chain(&cause));
-            }
-        });
-    }
-
-    /// A refresh that panicked is a defect of ours: it is named, the others go on, the source is asked again in an hour.
-    fn panicked(&mut self, panicked: &JoinError) {
-        let Some(Task { source: name, .. }) = self.tasks.remove(&panicked.id()) else { return };
-        tracing::error!(source = %name, stage = "refresh", "its refresh panicked, please report this: {panicked}");
-        let now = now();
-        self.polls.finished(&name, None, wall());
-        if self.folders.contains_key(&name) {
-            self.folder_finished(&name, None);
-        }
-        if let Some(source) = self.newsdesk.source(&name).cloned() {
-            self.push(&source, now + TimeDelta::hours(1));
-        }
-        let report = SourceReport { source: name, ok: false, outcome: "a defect of newsdesk; see its log".to_owned() };
-        self.tell_waiting(report, false);
     }
 
     async fn tick(&mut self) {

@@ -106,11 +106,7 @@ impl Loop {
         match &refreshing.result {
             Ok(done) => {
                 tracing::info!(source = %source.name, stage = "push", "{}", done.words);
-                self.dirty.add(source, &done.applied);
-                self.settles = self.settles.into_iter().chain(done.applied.settles).min();
-                if !done.applied.withdrawn.is_empty() {
-                    self.tombstones_follow();
-                }
+                self.take_in(source, &done.applied);
                 if source.full_text {
                     self.look_for_pages(source, None);
                 }

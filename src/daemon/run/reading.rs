@@ -76,10 +76,8 @@ impl Loop {
             self.remember_hosts();
         }
         if let Some(source) = self.newsdesk.source_of(turn.row).cloned() {
-            turn.applied.iter().for_each(|applied| self.dirty.add(&source, applied));
+            turn.applied.iter().for_each(|applied| self.take_in(&source, applied));
         }
-        let settles = turn.applied.iter().filter_map(|applied| applied.settles);
-        self.settles = self.settles.into_iter().chain(settles).min();
         let soon = if turn.ways.is_empty() {
             let soon = turn.next.as_ref().is_some_and(|(_, due)| *due <= now() + SOON);
             if let Some((bucket, due)) = turn.next.filter(|_| !self.polls.is_under_way(&key)) {
