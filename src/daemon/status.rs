@@ -1,7 +1,7 @@
 //! How the sources are, for everybody: `/status`, a page made for a request, and `/status.atom`, a document like others.
 //!
 //! What the public address makes for anybody costs the same however many ask: a page is made at most once in
-//! [`KEPT_FOR`], by the first who asks, and the others wait for it.
+//! `KEPT_FOR`, by the first who asks, and the others wait for it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
